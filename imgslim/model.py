@@ -1,0 +1,391 @@
+"""The frozen types that every stage shares. Data flows one way; nothing here reads a file.
+
+Paths are absolute, normalised POSIX paths inside the image (``/usr/bin/env``), as ``str`` with
+undecodable bytes as surrogate escapes (PEP 383). Sizes are bytes, times seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+
+
+class Kind(StrEnum):
+    """What an entry is. ``HARD_LINK`` occurs in unmerged layers only: merging makes it a file."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+    HARD_LINK = "hard link"
+    CHAR_DEVICE = "character device"
+    BLOCK_DEVICE = "block device"
+    FIFO = "fifo"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One member of a layer, or of the merged tree.
+
+    ``mode`` holds the permission bits with setuid, setgid and sticky (``0o7777``). ``data_offset``
+    is where the content starts in the layer's uncompressed tar (-1: no content). Entries with the
+    same ``inode`` are hard links of one file. ``sparse`` is the map of a sparse member as
+    (offset in the file, bytes) pairs, stored one after the other at ``data_offset``.
+    """
+
+    path: str
+    kind: Kind
+    mode: int
+    uid: int
+    gid: int
+    size_bytes: int
+    mtime: float
+    link_target: str = ""
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+    layer_index: int = 0
+    data_offset: int = -1
+    inode: tuple[int, int] = (0, 0)
+    device: tuple[int, int] = (0, 0)
+    sparse: tuple[tuple[int, int], ...] | None = None
+
+    @property
+    def is_file(self) -> bool:
+        return self.kind is Kind.FILE
+
+    @property
+    def is_directory(self) -> bool:
+        return self.kind is Kind.DIRECTORY
+
+    @property
+    def is_symlink(self) -> bool:
+        return self.kind is Kind.SYMLINK
+
+    @property
+    def is_executable(self) -> bool:
+        return self.kind is Kind.FILE and bool(self.mode & 0o111)
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """``os/architecture[/variant]`` as the OCI image spec's index has it (image-index.md)."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Healthcheck:
+    """The config's ``Healthcheck``: ``test`` as stored (``CMD``, ``CMD-SHELL`` or ``NONE`` first).
+
+    Times are nanoseconds as in the config; 0 means inherited.
+    """
+
+    test: tuple[str, ...]
+    interval_ns: int = 0
+    timeout_ns: int = 0
+    start_period_ns: int = 0
+    start_interval_ns: int = 0
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """What the image runs, and how: the OCI image spec's config (config.md) and Docker's additions.
+
+    ``None`` and an empty tuple differ for entrypoint and cmd, as they do for an engine.
+    """
+
+    entrypoint: tuple[str, ...] | None = None
+    cmd: tuple[str, ...] | None = None
+    env: tuple[tuple[str, str], ...] = ()
+    working_dir: str = ""
+    user: str = ""
+    exposed_ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    stop_signal: str = ""
+    healthcheck: Healthcheck | None = None
+    shell: tuple[str, ...] | None = None
+    on_build: tuple[str, ...] = ()
+
+    def env_value(self, name: str) -> str | None:
+        """The value of an environment variable; the last one wins, as in ``execve``'s callers."""
+        return next((value for key, value in reversed(self.env) if key == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One row of the config's history; a row with ``empty_layer`` has no layer."""
+
+    created_by: str
+    empty_layer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LayerBlob:
+    """A layer as a source hands it over: its uncompressed tar lies in a host file.
+
+    ``tar_path[tar_offset : tar_offset + tar_size_bytes]`` is the tar. ``digest`` names the stored
+    (perhaps compressed) bytes, ``diff_id`` the uncompressed tar.
+    """
+
+    diff_id: str
+    digest: str
+    stored_size_bytes: int
+    created_by: str
+    tar_path: str
+    tar_offset: int
+    tar_size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image as any source gives it. ``image_id`` is the digest of its config."""
+
+    reference: str
+    image_id: str
+    tags: tuple[str, ...]
+    repo_digests: tuple[str, ...]
+    platform: Platform
+    config: ImageConfig
+    layers: tuple[LayerBlob, ...]
+    history: tuple[HistoryRow, ...]
+    load_command: str = ""
+    """The command that brings an archive into an engine, e.g. ``docker load -i app.tar``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """An indexed, unmerged layer. Index 0 is the base; ``size_bytes`` sums its regular files.
+
+    ``whiteouts`` are the paths that it deletes from the layers below, ``opaques`` the directories
+    whose lower content it hides (OCI image spec, layer.md, "Whiteouts").
+    """
+
+    index: int
+    blob: LayerBlob
+    size_bytes: int
+    entries: tuple[Entry, ...]
+    whiteouts: tuple[str, ...]
+    opaques: tuple[str, ...]
+
+
+class Severity(StrEnum):
+    """How much a problem matters: an ``ERROR`` breaks the slim image, ``INFO`` is only said."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that could not be decided, or that the user should know; never silent.
+
+    ``code`` is a stable kebab-case word, ``path`` where it shows (``""``: the image as a whole),
+    ``resolution`` what was done about it and what the user can do, ``cost_bytes`` what keeping
+    costs (0: nothing or unknown).
+    """
+
+    code: str
+    severity: Severity
+    path: str
+    message: str
+    resolution: str = ""
+    cost_bytes: int = 0
+
+
+class Group(Enum):
+    """The sections of a plan, in the order in which the Dockerfile shows them."""
+
+    PROGRAM = "the program"
+    APP = "the app's own files"
+    DEPENDENCY = "dependencies of the app"
+    RUNTIME = "language runtime"
+    PACKAGE = "files of system packages"
+    LIBRARY = "shared libraries"
+    SYSTEM = "what programs expect of a system"
+    DIRECTORY = "directories"
+
+
+class Scope(Enum):
+    """How much a need asks for: one path, or a directory with all that lies below it."""
+
+    PATH = "path"
+    TREE = "tree"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A path that something needs.
+
+    ``path`` may lead through links: they are kept too, with the target. ``reason`` is a short
+    phrase that names the unit ("distribution flask 3.0.3", "shared library"), the same for all
+    paths of that unit: reports group by it. ``because`` is the image path that asked, or a word in
+    angle brackets for what is no path (``<entrypoint>``, ``<env LD_LIBRARY_PATH>``).
+    ``optional`` needs are dropped without a word when the path is not in the image; others become
+    a ``missing-path`` problem.
+    """
+
+    path: str
+    group: Group
+    reason: str
+    because: str
+    scope: Scope = Scope.PATH
+    optional: bool = False
+
+
+Finding = Need | Problem
+"""What a detector yields: something more to keep, or something to say."""
+
+
+class OriginKind(StrEnum):
+    """Who put a path into the image."""
+
+    USER = "user"
+    PACKAGE = "package"
+    DISTRIBUTION = "distribution"
+    RUNTIME = "runtime"
+    GENERATED = "generated"
+    CACHE = "cache"
+    SOURCE = "source"
+    VCS = "version control"
+    ENGINE = "engine"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a path comes from: ``unit`` names it ("deb:libc6", "pypi:flask", "Go toolchain")."""
+
+    kind: OriginKind
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A runtime's word that a path is its own, not the user's.
+
+    ``path`` is a file or a whole tree (``scope``); ``unit`` a short name for reports.
+    """
+
+    path: str
+    origin: Origin
+    scope: Scope = Scope.TREE
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """An installed package of a system database.
+
+    ``key`` is ``deb:NAME`` or ``apk:NAME`` (``deb:NAME:ARCH`` for a foreign architecture).
+    ``files`` are canonical paths in the merged tree: links in their directories resolved, dpkg's
+    diversions applied. ``depends`` holds package keys, alternatives resolved to the one that is
+    installed. ``checksums`` maps a path to (algorithm, hex digest) where the database knows it.
+    ``essential``: the base set on which others may rely without saying so (Debian policy 3.8).
+    """
+
+    key: str
+    name: str
+    version: str
+    architecture: str
+    files: tuple[str, ...]
+    depends: tuple[str, ...] = ()
+    essential: bool = False
+    checksums: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+    database: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPoint:
+    """A row of ``entry_points.txt``: group, name, and the object reference ``module[:attr]``."""
+
+    group: str
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """An installed Python distribution (packaging.python.org, "Recording installed projects").
+
+    ``metadata_path`` is its ``*.dist-info`` or ``*.egg-info`` (directory or file), ``site_path``
+    the directory that holds it. ``files`` are canonical paths, from RECORD, ``installed-files.txt``,
+    or the system package that owns the metadata. ``requires`` are the normalised names of its
+    requirements that apply without extras, ``top_level`` its importable top-level names.
+    """
+
+    name: str
+    version: str
+    metadata_path: str
+    site_path: str
+    files: tuple[str, ...]
+    requires: tuple[str, ...] = ()
+    entry_points: tuple[EntryPoint, ...] = ()
+    top_level: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"pypi:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A kept path with the first reason that asked for it; ``because`` leads up the chain."""
+
+    entry: Entry
+    group: Group
+    reason: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A path that is left out, and where it came from."""
+
+    entry: Entry
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A command that the image runs: its words, the file it resolves to, and what that is."""
+
+    label: str
+    argv: tuple[str, ...]
+    path: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What stays, what goes, and what could not be decided. Everything else renders this.
+
+    ``keeps`` is closed over parents and link targets and sorted by path, ``drops`` too.
+    """
+
+    programs: tuple[Program, ...]
+    keeps: tuple[Keep, ...]
+    drops: tuple[Drop, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def slim_size_bytes(self) -> int:
+        """Bytes of the kept regular files, a hard link once."""
+        return unique_size_bytes(keep.entry for keep in self.keeps)
+
+    @property
+    def fat_size_bytes(self) -> int:
+        """The same of the merged fat image: kept and dropped paths together."""
+        kept = [keep.entry for keep in self.keeps]
+        return unique_size_bytes([*kept, *(drop.entry for drop in self.drops)])
+
+
+def unique_size_bytes(entries: Iterator[Entry] | list[Entry]) -> int:
+    """Sum the bytes of regular files in ``entries``, files that share an inode once."""
+    sizes = {entry.inode: entry.size_bytes for entry in entries if entry.kind is Kind.FILE}
+    return sum(sizes.values())

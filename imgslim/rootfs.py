@@ -1,0 +1,351 @@
+"""The merged tree of an image, and look-ups in it that never leave it for the host.
+
+Merging follows the OCI image spec's layer.md: whiteouts and opaque directories hide what lower
+layers hold, never what their own layer brings. A member below a link that a lower layer holds goes
+to the link's target, as containerd applies layers.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from imgslim.errors import ArchiveError
+from imgslim.layers import FileSlice
+from imgslim.model import Entry, Kind, Layer, LayerBlob
+
+MAX_LINKS = 40
+"""Links on one way before it counts as a loop (Linux: MAXSYMLINKS, path_resolution(7))."""
+
+_IMPLICIT_PARENT_MODE = 0o755
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Where a path leads: ``entry`` (None: nowhere), its canonical ``path``, the links passed.
+
+    ``links`` are the canonical paths of the links on the way, first to last; of a dangling path,
+    too: ``path`` is then where the target would be.
+    """
+
+    entry: Entry | None
+    path: str
+    links: tuple[str, ...] = ()
+
+
+class Rootfs:
+    """The merged tree: entries by canonical path. Close it (or use ``with``) to free the layers."""
+
+    def __init__(self, entries: dict[str, Entry], blobs: Sequence[LayerBlob]) -> None:
+        self.entries = entries
+        self._blobs = blobs
+        self._windows: dict[int, FileSlice] = {}
+        self._children: dict[str, list[str]] = {}
+        for path in sorted(entries):
+            if path != "/":
+                parent, _, name = path.rpartition("/")
+                self._children.setdefault(parent or "/", []).append(name)
+
+    def __enter__(self) -> Rootfs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        with ExitStack() as stack:
+            for window in self._windows.values():
+                stack.callback(window.close)
+            self._windows.clear()
+
+    def get(self, path: str) -> Entry | None:
+        """The entry at exactly this canonical path; no link is followed."""
+        return self.entries.get(path)
+
+    def children(self, path: str) -> Sequence[str]:
+        """The names in a directory, sorted; empty for anything else."""
+        return self._children.get(path, ())
+
+    def walk(self, top: str) -> Iterator[Entry]:
+        """``top`` and all below it, parents first, names sorted; links are not followed."""
+        entry = self.entries.get(top)
+        if entry is None:
+            return
+        yield entry
+        prefix = "" if top == "/" else top
+        for name in self.children(top):
+            yield from self.walk(f"{prefix}/{name}")
+
+    def resolve(self, path: str, *, base: str = "/", follow_last: bool = True) -> Resolved:
+        """Follow ``path`` (relative ones from ``base``) through all links, inside the image.
+
+        With ``follow_last=False`` a link named by the last component is itself the answer.
+        """
+        pending = [part for part in posixpath.join(base, path).split("/") if part][::-1]
+        here = ""
+        links: list[str] = []
+        while pending:
+            part = pending.pop()
+            if part == ".":
+                continue
+            if part == "..":
+                here = here.rpartition("/")[0]
+                continue
+            candidate = f"{here}/{part}"
+            entry = self.entries.get(candidate)
+            if entry is not None and entry.kind is Kind.SYMLINK and (pending or follow_last):
+                if len(links) >= MAX_LINKS:
+                    return Resolved(None, candidate, tuple(links))
+                links.append(candidate)
+                pending.extend([p for p in entry.link_target.split("/") if p][::-1])
+                if entry.link_target.startswith("/"):
+                    here = ""
+                continue
+            here = candidate
+        final = here or "/"
+        return Resolved(self.entries.get(final), final, tuple(links))
+
+    def lookup(self, path: str) -> Entry | None:
+        """The entry that ``path`` leads to through links, or None."""
+        entry = self.entries.get(path)
+        if entry is not None and entry.kind is not Kind.SYMLINK:
+            return entry
+        return self.resolve(path).entry
+
+    def canonical(self, path: str) -> str:
+        """``path`` with the links in its directories resolved; the last component is kept."""
+        return path if path in self.entries else self.resolve(path, follow_last=False).path
+
+    def read_bytes(self, entry: Entry, limit: int | None = None) -> bytes:
+        """The first ``limit`` bytes of a regular file (all: None). Sparse holes read as zeros."""
+        size = entry.size_bytes if limit is None else min(limit, entry.size_bytes)
+        if not entry.is_file or size == 0:
+            return b""
+        if entry.sparse is not None:
+            return self._read_sparse(entry)[:size]
+        return self.pread(entry, 0, size)
+
+    def pread(self, entry: Entry, offset: int, size: int) -> bytes:
+        """``size`` bytes at ``offset`` of a regular file, fewer at its end."""
+        if entry.sparse is not None:
+            return self._read_sparse(entry)[offset : offset + size]
+        size = min(size, entry.size_bytes - offset)
+        if size <= 0:
+            return b""
+        return self._window(entry.layer_index).pread(entry.data_offset + offset, size)
+
+    def read_text(self, path: str) -> str:
+        """The text of the file that ``path`` leads to ("" if there is none), undecodable bytes
+        as surrogate escapes."""
+        entry = self.lookup(path)
+        if entry is None:
+            return ""
+        return self.read_bytes(entry).decode("utf-8", "surrogateescape")
+
+    def glob(self, pattern: str) -> Iterator[Entry]:
+        """Entries whose canonical path matches, sorted: ``*`` and ``?`` within a component,
+        ``**`` over any depth, also none; links in the fixed part are followed."""
+        fixed, rest = split_pattern(pattern)
+        top = self.resolve(fixed).path
+        if not rest:
+            entry = self.entries.get(top)
+            if entry is not None:
+                yield entry
+            return
+        yield from self._glob(top, rest)
+
+    def _glob(self, directory: str, parts: Sequence[str]) -> Iterator[Entry]:
+        prefix = "" if directory == "/" else directory
+        if parts[0] == "**":
+            matches = re.compile(glob_regex("/".join(parts))).fullmatch
+            below = (entry for entry in self.walk(directory) if entry.path != directory)
+            yield from (entry for entry in below if matches(entry.path[len(prefix) + 1 :]))
+            return
+        for name in self.children(directory):
+            if fnmatch.fnmatchcase(name, parts[0]):
+                path = f"{prefix}/{name}"
+                if len(parts) > 1:
+                    yield from self._glob(path, parts[1:])
+                else:
+                    yield self.entries[path]
+
+    def _window(self, layer_index: int) -> FileSlice:
+        window = self._windows.get(layer_index)
+        if window is None:
+            blob = self._blobs[layer_index]
+            window = FileSlice(blob.tar_path, blob.tar_offset, blob.tar_size_bytes)
+            self._windows[layer_index] = window
+        return window
+
+    def _read_sparse(self, entry: Entry) -> bytes:
+        content = bytearray(entry.size_bytes)
+        stored = entry.data_offset
+        for start, size in entry.sparse or ():
+            content[start : start + size] = self._window(entry.layer_index).pread(stored, size)
+            stored += size
+        return bytes(content)
+
+
+def split_pattern(pattern: str) -> tuple[str, list[str]]:
+    """Split a glob into its fixed leading directory and the components that match."""
+    parts = [part for part in pattern.split("/") if part]
+    fixed: list[str] = []
+    while parts and not re.search(r"[*?\[]", parts[0]):
+        fixed.append(parts.pop(0))
+    return "/" + "/".join(fixed), parts
+
+
+def glob_regex(pattern: str) -> str:
+    """A regular expression (for ``fullmatch``) of a relative glob.
+
+    ``*`` and ``?`` stay within a component; ``**`` stands for any number of components, also
+    none, and as the last one for everything below.
+    """
+    *directories, last = pattern.split("/")
+    above = "".join(
+        "(?:[^/]+/)*" if component == "**" else _component_regex(component) + "/"
+        for component in directories
+    )
+    return above + (".+" if last == "**" else _component_regex(last))
+
+
+_WILDCARDS = {"*": "[^/]*", "?": "[^/]"}
+
+
+def _component_regex(component: str) -> str:
+    tokens = re.split(r"(\*|\?|\[[^\]]+\])", component)
+    return "".join(
+        _WILDCARDS.get(token)
+        or (token.replace("[!", "[^", 1) if token.startswith("[") else re.escape(token))
+        for token in tokens
+    )
+
+
+def merge_layers(layers: Iterable[Layer]) -> dict[str, Entry]:
+    """Merge indexed layers, base first, to one tree of canonical paths.
+
+    Directories that no member names get root's ownership and mode 0755, as engines make them.
+    Raises ArchiveError for a hard link whose target is not there.
+    """
+    merged = _Merge()
+    for layer in layers:
+        merged.apply(layer)
+    return merged.entries
+
+
+class _Merge:
+    """The tree while layers are applied to it, with the names in each directory."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+        self._names: dict[str, set[str]] = {}
+        self._put(_implicit_directory("/", 0))
+
+    def apply(self, layer: Layer) -> None:
+        for path in layer.opaques:
+            directory = self._canonical(path)
+            for name in tuple(self._names.get(directory, ())):
+                self._remove(f"{'' if directory == '/' else directory}/{name}")
+        for path in layer.whiteouts:
+            self._remove(self._canonical(path))
+        for entry in layer.entries:
+            self._add(entry)
+
+    def _add(self, entry: Entry) -> None:
+        path = self._canonical(entry.path)
+        if entry.kind is Kind.HARD_LINK:
+            entry = self._linked(entry)
+        if path != entry.path:
+            entry = replace(entry, path=path)
+        self._make_parents(path, entry.layer_index)
+        present = self.entries.get(path)
+        if present is not None and not (
+            present.kind is Kind.DIRECTORY and entry.kind is Kind.DIRECTORY
+        ):
+            self._remove(path)
+        self._put(entry)
+
+    def _linked(self, entry: Entry) -> Entry:
+        target = self.entries.get(self._canonical(entry.link_target))
+        if target is None:
+            raise ArchiveError(
+                f"layer {entry.layer_index} is damaged: {entry.path} is a hard link to "
+                f"{entry.link_target}, which is not there",
+                hint="save or pull the image again",
+            )
+        return replace(target, path=entry.path)
+
+    def _canonical(self, path: str) -> str:
+        """Resolve links in the directories of ``path``: usually there are none."""
+        parent, _, name = path.rpartition("/")
+        if not parent:
+            return path
+        known = self.entries.get(parent)
+        if known is not None and known.kind is Kind.DIRECTORY:
+            return path
+        return f"{self._resolve_directory(parent)}/{name}"
+
+    def _resolve_directory(self, path: str) -> str:
+        here, links = "", 0
+        pending = [part for part in path.split("/") if part][::-1]
+        while pending:
+            part = pending.pop()
+            if part in (".", ".."):
+                here = here.rpartition("/")[0] if part == ".." else here
+                continue
+            entry = self.entries.get(f"{here}/{part}")
+            if entry is not None and entry.kind is Kind.SYMLINK and links < MAX_LINKS:
+                links += 1
+                pending.extend([p for p in entry.link_target.split("/") if p][::-1])
+                here = "" if entry.link_target.startswith("/") else here
+            else:
+                here = f"{here}/{part}"
+        return here
+
+    def _make_parents(self, path: str, layer_index: int) -> None:
+        parent = path.rpartition("/")[0] or "/"
+        known = self.entries.get(parent)
+        if known is not None and known.kind is Kind.DIRECTORY:
+            return
+        if known is not None:
+            self._remove(parent)
+        self._make_parents(parent, layer_index)
+        self._put(_implicit_directory(parent, layer_index))
+
+    def _put(self, entry: Entry) -> None:
+        self.entries[entry.path] = entry
+        if entry.path != "/":
+            parent, _, name = entry.path.rpartition("/")
+            self._names.setdefault(parent or "/", set()).add(name)
+
+    def _remove(self, path: str) -> None:
+        entry = self.entries.pop(path, None)
+        if entry is None or path == "/":
+            return
+        parent, _, name = path.rpartition("/")
+        self._names[parent or "/"].discard(name)
+        for child in self._names.pop(path, ()):
+            self._remove_below(f"{path}/{child}")
+
+    def _remove_below(self, path: str) -> None:
+        self.entries.pop(path, None)
+        for child in self._names.pop(path, ()):
+            self._remove_below(f"{path}/{child}")
+
+
+def _implicit_directory(path: str, layer_index: int) -> Entry:
+    return Entry(
+        path=path,
+        kind=Kind.DIRECTORY,
+        mode=_IMPLICIT_PARENT_MODE,
+        uid=0,
+        gid=0,
+        size_bytes=0,
+        mtime=0,
+        layer_index=layer_index,
+        inode=(layer_index, -1),
+    )
