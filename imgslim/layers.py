@@ -7,19 +7,34 @@ headers as the standard library's ``tarfile`` reads them.
 from __future__ import annotations
 
 import io
+import math
 import os
 import posixpath
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 from imgslim.errors import ArchiveError
 from imgslim.model import Entry, Image, Kind, Layer, LayerBlob
+
+OnProgress = Callable[[str, int, int | None], None]
+"""Called with a phase's name, its bytes done, and its bytes in all where that is known."""
 
 WHITEOUT_PREFIX = ".wh."
 OPAQUE_MARKER = ".wh..wh..opq"
 AUFS_METADATA_PREFIX = ".wh..wh."
 XATTR_PREFIX = "SCHILY.xattr."
+
+MAX_HEADER_BYTES = 1 << 20
+"""The longest pax or GNU long-name header that engines take (Go's archive/tar,
+``maxSpecialFileSize``); a larger one is damage, not worth the memory."""
+
+MAX_PATH_BYTES = 4096
+"""Linux's PATH_MAX: an engine cannot create a longer one."""
+
+_PROGRESS_STEP = 512
+"""Members between two reports of progress."""
 
 _KINDS = {
     tarfile.REGTYPE: Kind.FILE,
@@ -89,109 +104,166 @@ class FileSlice(io.RawIOBase):
 
 def normalise(name: str) -> str:
     """Return a tar member's name as an absolute path; ``..`` cannot lead out of the root."""
+    if "/." not in name and "//" not in name and name[:1] not in ("", "/", "."):
+        return "/" + name.rstrip("/")
     if name.startswith("./") and "/." not in name[1:] and "//" not in name:
         return name[1:].rstrip("/") or "/"
     return posixpath.normpath("/" + name).replace("//", "/", 1)
 
 
-def load_layers(
-    image: Image, *, on_progress: Callable[[int], None] | None = None
-) -> tuple[Layer, ...]:
-    """Index every layer of ``image``; ``on_progress`` gets the tar bytes passed since the last call.
+class _HeaderReader(io.BufferedReader):
+    """A host file from which only headers are read: a damaged size cannot take all memory."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header claims to be {size:,} bytes long")
+        return super().read(size)
+
+
+def walk_tar(path: str | Path, start: int, size_bytes: int) -> Iterator[tarfile.TarInfo]:
+    """Yield the members of the tar at ``path[start : start + size_bytes]``, contents unread.
+
+    Their ``offset_data`` counts from the start of the host file. Raises ``tarfile.ReadError``, the
+    message without the name of the tar, for every damage: ``tarfile`` itself ends silently on a
+    bad header inside an archive, where only zero blocks may end it.
+    """
+    end = start + size_bytes
+    with _HeaderReader(io.FileIO(path)) as host_file:
+        host_file.seek(start)
+        try:
+            archive = tarfile.TarFile(fileobj=host_file, encoding="utf-8", errors="surrogateescape")
+            passed = start
+            while (member := archive.next()) is not None:
+                # tarfile remembers every member it has read: 1.5 kB each, never used here.
+                archive.members.clear()  # type: ignore[attr-defined]
+                if not passed < archive.offset <= end or member.size < 0:
+                    raise tarfile.ReadError(f"{member.name!r} claims to be {member.size:,} bytes")
+                passed = archive.offset
+                yield member
+        except (ValueError, ArithmeticError, LookupError, RecursionError) as error:
+            # What tarfile lets through of headers that are no numbers, no sparse map, no text.
+            raise tarfile.ReadError(f"a damaged header ({type(error).__name__})") from error
+    _check_end(path, start, archive.offset, end)
+
+
+def _check_end(path: str | Path, start: int, offset: int, end: int) -> None:
+    with FileSlice(path, offset, max(0, end - offset)) as rest:
+        block = rest.read(tarfile.BLOCKSIZE)
+    if block != bytes(tarfile.BLOCKSIZE):
+        what = "it ends" if len(block) < tarfile.BLOCKSIZE else "there is a damaged header"
+        raise tarfile.ReadError(
+            f"{what} at byte {offset - start:,}, before the end-of-archive blocks"
+        )
+
+
+def load_layers(image: Image, *, on_progress: OnProgress | None = None) -> tuple[Layer, ...]:
+    """Index every layer of ``image``; progress counts the bytes of their tars.
 
     Raises ArchiveError for a layer that is damaged or lacks its end-of-archive blocks.
     """
-    return tuple(_load_layer(index, blob, on_progress) for index, blob in enumerate(image.layers))
+    total = sum(blob.tar_size_bytes for blob in image.layers)
+    layers: list[Layer] = []
+    done = 0
+    for index, blob in enumerate(image.layers):
+
+        def report(passed: int, before: int = done) -> None:
+            if on_progress:
+                on_progress("reading layers", before + passed, total)
+
+        layers.append(_load_layer(index, blob, report))
+        done += blob.tar_size_bytes
+    if on_progress:
+        on_progress("reading layers", total, total)
+    return tuple(layers)
 
 
-def _load_layer(index: int, blob: LayerBlob, on_progress: Callable[[int], None] | None) -> Layer:
+def _load_layer(index: int, blob: LayerBlob, report: Callable[[int], None]) -> Layer:
     entries: list[Entry] = []
     whiteouts: list[str] = []
     opaques: list[str] = []
-    passed = 0
-    with FileSlice(blob.tar_path, blob.tar_offset, blob.tar_size_bytes) as window:
-        try:
-            archive = tarfile.TarFile(fileobj=window, encoding="utf-8", errors="surrogateescape")
-            while (member := archive.next()) is not None:
-                # tarfile remembers every member it has read: 1.5 kB each, never used here.
-                archive.members = []  # type: ignore[attr-defined]
-                path = normalise(member.name)
-                name = path.rpartition("/")[2]
-                if name.startswith(WHITEOUT_PREFIX):
-                    _note_whiteout(path, name, whiteouts, opaques)
-                else:
-                    entries.append(_entry(index, path, member))
-                if on_progress and len(entries) % 512 == 0:
-                    on_progress(archive.offset - passed)
-                    passed = archive.offset
-        except (tarfile.TarError, ValueError) as error:
-            raise _damaged(blob, str(error)) from error
-        _check_end(blob, window, archive.offset)
-    if on_progress:
-        on_progress(blob.tar_size_bytes - passed)
+    start = blob.tar_offset
+    try:
+        for member in walk_tar(blob.tar_path, start, blob.tar_size_bytes):
+            path = normalise(member.name)
+            if len(path) > MAX_PATH_BYTES:
+                raise tarfile.ReadError(f"a path of {len(path):,} characters")
+            name = path.rpartition("/")[2]
+            if name.startswith(WHITEOUT_PREFIX):
+                _note_whiteout(path, name, whiteouts, opaques)
+                continue
+            entries.append(_entry(index, path, member, start))
+            if len(entries) % _PROGRESS_STEP == 0:
+                report(member.offset_data - start)
+    except tarfile.TarError as error:
+        raise ArchiveError(
+            f"layer {blob.diff_id or blob.digest} is damaged: {error}",
+            hint="save or pull the image again",
+        ) from error
     size_bytes = sum(entry.size_bytes for entry in entries if entry.kind is Kind.FILE)
     return Layer(index, blob, size_bytes, tuple(entries), tuple(whiteouts), tuple(opaques))
 
 
 def _note_whiteout(path: str, name: str, whiteouts: list[str], opaques: list[str]) -> None:
     parent = path.rpartition("/")[0]
+    hidden = name.removeprefix(WHITEOUT_PREFIX)
     if name == OPAQUE_MARKER:
         opaques.append(parent or "/")
+    elif hidden in ("", ".", ".."):
+        # Engines refuse these: they would delete the directory itself, or its parent.
+        raise tarfile.ReadError(f"{path} is a whiteout of nothing")
     elif not name.startswith(AUFS_METADATA_PREFIX):
-        whiteouts.append(f"{parent}/{name.removeprefix(WHITEOUT_PREFIX)}")
+        whiteouts.append(f"{parent}/{hidden}")
 
 
-def _entry(index: int, path: str, member: tarfile.TarInfo) -> Entry:
+def _entry(index: int, path: str, member: tarfile.TarInfo, start: int) -> Entry:
     kind = _KINDS.get(member.type)
     if kind is None:
-        raise tarfile.ReadError(f"member {path} is of unknown type {member.type!r}")
+        raise tarfile.ReadError(f"{path} is of the unknown type {member.type!r}")
     target = ""
     if kind is Kind.SYMLINK:
         target = member.linkname
     elif kind is Kind.HARD_LINK:
         target = normalise(member.linkname)
-    headers = member.pax_headers
-    xattrs = (
-        tuple(
-            (key.removeprefix(XATTR_PREFIX), value.encode("utf-8", "surrogateescape"))
-            for key, value in sorted(headers.items())
-            if key.startswith(XATTR_PREFIX)
-        )
-        if headers
-        else ()
-    )
     is_file = kind is Kind.FILE
-    sparse = member.sparse
+    is_device = kind is Kind.CHAR_DEVICE or kind is Kind.BLOCK_DEVICE
+    headers = member.pax_headers
+    data_offset = member.offset_data - start
     return Entry(
-        path=path,
-        kind=kind,
-        mode=member.mode & 0o7777,
-        uid=member.uid,
-        gid=member.gid,
-        size_bytes=member.size if is_file else 0,
-        mtime=member.mtime,
-        link_target=target,
-        xattrs=xattrs,
-        layer_index=index,
-        data_offset=member.offset_data if is_file else -1,
-        inode=(index, member.offset_data),
-        device=(member.devmajor, member.devminor)
-        if kind in (Kind.CHAR_DEVICE, Kind.BLOCK_DEVICE)
-        else (0, 0),
-        sparse=None if sparse is None else tuple((start, size) for start, size in sparse),
+        path,
+        kind,
+        member.mode & 0o7777,
+        member.uid,
+        member.gid,
+        member.size if is_file else 0,
+        member.mtime if math.isfinite(member.mtime) else 0,
+        target,
+        _xattrs(headers) if headers else (),
+        index,
+        data_offset if is_file else -1,
+        (index, data_offset),
+        (member.devmajor, member.devminor) if is_device else (0, 0),
+        None if member.sparse is None else _sparse_map(path, member),
     )
 
 
-def _check_end(blob: LayerBlob, window: FileSlice, offset: int) -> None:
-    """``tarfile`` ends silently on a bad header inside an archive: only zero blocks end a tar."""
-    block = window.pread(offset, tarfile.BLOCKSIZE)
-    if block != bytes(tarfile.BLOCKSIZE):
-        what = "it ends" if len(block) < tarfile.BLOCKSIZE else "there is a damaged header"
-        raise _damaged(blob, f"{what} at byte {offset:,}, before the end-of-archive blocks")
-
-
-def _damaged(blob: LayerBlob, why: str) -> ArchiveError:
-    return ArchiveError(
-        f"layer {blob.diff_id or blob.digest} is damaged: {why}",
-        hint="save or pull the image again",
+def _xattrs(headers: Mapping[str, str]) -> tuple[tuple[str, bytes], ...]:
+    """The extended attributes, sorted; star's ``SCHILY.xattr.`` keys hold raw bytes."""
+    return tuple(
+        (key.removeprefix(XATTR_PREFIX), value.encode("utf-8", "surrogateescape"))
+        for key, value in sorted(headers.items())
+        if key.startswith(XATTR_PREFIX)
     )
+
+
+def _sparse_map(path: str, member: tarfile.TarInfo) -> tuple[tuple[int, int], ...]:
+    """The stored pieces of a sparse member, in order and within its size."""
+    pieces: list[tuple[int, int]] = []
+    reached = 0
+    for start, size in cast("list[tuple[int, int]]", member.sparse):
+        if not size:
+            continue  # an unused slot, or the marker of the file's end
+        if start < reached or size < 0 or start + size > member.size:
+            raise tarfile.ReadError(f"the sparse map of {path} leads out of the file")
+        reached = start + size
+        pieces.append((start, size))
+    return tuple(pieces)

@@ -239,8 +239,21 @@ class Need:
     optional: bool = False
 
 
-Finding = Need | Problem
-"""What a detector yields: something more to keep, or something to say."""
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that the image runs: its words, the canonical file that they run, who asked.
+
+    ``argv[0]`` is as it was written where PATH and the working directory of the config lead to the
+    file, else the absolute path by which it was found. ``because`` is as in ``Need``.
+    """
+
+    argv: tuple[str, ...]
+    path: str
+    because: str
+
+
+Finding = Need | Problem | Command
+"""What a detector yields: something more to keep, something to say, or a command that runs."""
 
 
 class OriginKind(StrEnum):
@@ -285,6 +298,8 @@ class Package:
     ``files`` are canonical paths in the merged tree: links in their directories resolved, dpkg's
     diversions applied. ``depends`` holds package keys, alternatives resolved to the one that is
     installed. ``checksums`` maps a path to (algorithm, hex digest) where the database knows it.
+    ``conffiles`` are those of ``files`` that the administrator may edit, ``database`` the path of
+    the record that lists the files, ``source`` the source package.
     ``essential``: the base set on which others may rely without saying so (Debian policy 3.8).
     """
 
@@ -296,6 +311,7 @@ class Package:
     depends: tuple[str, ...] = ()
     essential: bool = False
     checksums: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+    conffiles: tuple[str, ...] = ()
     database: str = ""
     source: str = ""
 

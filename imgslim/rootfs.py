@@ -10,12 +10,12 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from imgslim.errors import ArchiveError
-from imgslim.layers import FileSlice
+from imgslim.layers import AUFS_METADATA_PREFIX, FileSlice
 from imgslim.model import Entry, Kind, Layer, LayerBlob
 
 MAX_LINKS = 40
@@ -72,13 +72,13 @@ class Rootfs:
 
     def walk(self, top: str) -> Iterator[Entry]:
         """``top`` and all below it, parents first, names sorted; links are not followed."""
-        entry = self.entries.get(top)
-        if entry is None:
-            return
-        yield entry
-        prefix = "" if top == "/" else top
-        for name in self.children(top):
-            yield from self.walk(f"{prefix}/{name}")
+        pending = [top] if top in self.entries else []
+        while pending:
+            path = pending.pop()
+            yield self.entries[path]
+            if names := self._children.get(path):
+                prefix = "" if path == "/" else path
+                pending.extend(f"{prefix}/{name}" for name in reversed(names))
 
     def resolve(self, path: str, *, base: str = "/", follow_last: bool = True) -> Resolved:
         """Follow ``path`` (relative ones from ``base``) through all links, inside the image.
@@ -125,17 +125,15 @@ class Rootfs:
         size = entry.size_bytes if limit is None else min(limit, entry.size_bytes)
         if not entry.is_file or size == 0:
             return b""
-        if entry.sparse is not None:
-            return self._read_sparse(entry)[:size]
         return self.pread(entry, 0, size)
 
     def pread(self, entry: Entry, offset: int, size: int) -> bytes:
         """``size`` bytes at ``offset`` of a regular file, fewer at its end."""
-        if entry.sparse is not None:
-            return self._read_sparse(entry)[offset : offset + size]
         size = min(size, entry.size_bytes - offset)
         if size <= 0:
             return b""
+        if entry.sparse is not None:
+            return self._read_sparse(entry, offset, size)
         return self._window(entry.layer_index).pread(entry.data_offset + offset, size)
 
     def read_text(self, path: str) -> str:
@@ -181,12 +179,15 @@ class Rootfs:
             self._windows[layer_index] = window
         return window
 
-    def _read_sparse(self, entry: Entry) -> bytes:
-        content = bytearray(entry.size_bytes)
+    def _read_sparse(self, entry: Entry, offset: int, size: int) -> bytes:
+        content = bytearray(size)
         stored = entry.data_offset
-        for start, size in entry.sparse or ():
-            content[start : start + size] = self._window(entry.layer_index).pread(stored, size)
-            stored += size
+        for start, length in entry.sparse or ():
+            first, last = max(start, offset), min(start + length, offset + size)
+            if first < last:
+                data = self._window(entry.layer_index).pread(stored + first - start, last - first)
+                content[first - offset : first - offset + len(data)] = data
+            stored += length
         return bytes(content)
 
 
@@ -229,7 +230,7 @@ def merge_layers(layers: Iterable[Layer]) -> dict[str, Entry]:
     """Merge indexed layers, base first, to one tree of canonical paths.
 
     Directories that no member names get root's ownership and mode 0755, as engines make them.
-    Raises ArchiveError for a hard link whose target is not there.
+    Raises ArchiveError for a hard link whose target is not there or a directory.
     """
     merged = _Merge()
     for layer in layers:
@@ -243,22 +244,38 @@ class _Merge:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self._names: dict[str, set[str]] = {}
+        self._names["/"] = set()
         self._put(_implicit_directory("/", 0))
 
     def apply(self, layer: Layer) -> None:
-        for path in layer.opaques:
-            directory = self._canonical(path)
-            for name in tuple(self._names.get(directory, ())):
-                self._remove(f"{'' if directory == '/' else directory}/{name}")
-        for path in layer.whiteouts:
-            self._remove(self._canonical(path))
+        if layer.opaques or layer.whiteouts:
+            self._hide(layer)
         for entry in layer.entries:
             self._add(entry)
+        for name in [n for n in self._names["/"] if n.startswith(AUFS_METADATA_PREFIX)]:
+            # Old layers keep the targets of hard links in /.wh..wh.plnk; they are no files.
+            self._remove(f"/{name}")
+
+    def _hide(self, layer: Layer) -> None:
+        """Remove what the layer deletes of those below, before its own members come.
+
+        Where it puts a member of its own in place of a lower link, it deletes nothing behind it.
+        """
+        own = {entry.path for entry in layer.entries}
+        for path in layer.opaques:
+            directory = self._resolve_directory(path, own)
+            for name in tuple(self._names.get(directory or "/", ())):
+                self._remove(f"{directory}/{name}")
+        for path in layer.whiteouts:
+            parent, _, name = path.rpartition("/")
+            self._remove(f"{self._resolve_directory(parent, own)}/{name}")
 
     def _add(self, entry: Entry) -> None:
         path = self._canonical(entry.path)
         if entry.kind is Kind.HARD_LINK:
             entry = self._linked(entry)
+        if path == "/" and entry.kind is not Kind.DIRECTORY:
+            raise _damaged(entry, f"the root is a {entry.kind}")
         if path != entry.path:
             entry = replace(entry, path=path)
         self._make_parents(path, entry.layer_index)
@@ -271,12 +288,9 @@ class _Merge:
 
     def _linked(self, entry: Entry) -> Entry:
         target = self.entries.get(self._canonical(entry.link_target))
-        if target is None:
-            raise ArchiveError(
-                f"layer {entry.layer_index} is damaged: {entry.path} is a hard link to "
-                f"{entry.link_target}, which is not there",
-                hint="save or pull the image again",
-            )
+        if target is None or target.kind is Kind.DIRECTORY:
+            what = "which is not there" if target is None else "a directory"
+            raise _damaged(entry, f"{entry.path} is a hard link to {entry.link_target}, {what}")
         return replace(target, path=entry.path)
 
     def _canonical(self, path: str) -> str:
@@ -289,7 +303,8 @@ class _Merge:
             return path
         return f"{self._resolve_directory(parent)}/{name}"
 
-    def _resolve_directory(self, path: str) -> str:
+    def _resolve_directory(self, path: str, unfollowed: Set[str] = frozenset()) -> str:
+        """Where the directory ``path`` is ("": the root); links in ``unfollowed`` stay."""
         here, links = "", 0
         pending = [part for part in path.split("/") if part][::-1]
         while pending:
@@ -297,24 +312,30 @@ class _Merge:
             if part in (".", ".."):
                 here = here.rpartition("/")[0] if part == ".." else here
                 continue
-            entry = self.entries.get(f"{here}/{part}")
-            if entry is not None and entry.kind is Kind.SYMLINK and links < MAX_LINKS:
+            candidate = f"{here}/{part}"
+            entry = self.entries.get(candidate)
+            if (
+                entry
+                and entry.kind is Kind.SYMLINK
+                and links < MAX_LINKS
+                and candidate not in unfollowed
+            ):
                 links += 1
                 pending.extend([p for p in entry.link_target.split("/") if p][::-1])
                 here = "" if entry.link_target.startswith("/") else here
             else:
-                here = f"{here}/{part}"
+                here = candidate
         return here
 
     def _make_parents(self, path: str, layer_index: int) -> None:
+        missing = []
         parent = path.rpartition("/")[0] or "/"
-        known = self.entries.get(parent)
-        if known is not None and known.kind is Kind.DIRECTORY:
-            return
-        if known is not None:
-            self._remove(parent)
-        self._make_parents(parent, layer_index)
-        self._put(_implicit_directory(parent, layer_index))
+        while (known := self.entries.get(parent)) is None or known.kind is not Kind.DIRECTORY:
+            missing.append(parent)
+            parent = parent.rpartition("/")[0] or "/"
+        for directory in reversed(missing):
+            self._remove(directory)
+            self._put(_implicit_directory(directory, layer_index))
 
     def _put(self, entry: Entry) -> None:
         self.entries[entry.path] = entry
@@ -323,18 +344,22 @@ class _Merge:
             self._names.setdefault(parent or "/", set()).add(name)
 
     def _remove(self, path: str) -> None:
-        entry = self.entries.pop(path, None)
-        if entry is None or path == "/":
+        """Remove ``path`` and all below it; nothing happens where nothing is."""
+        if path not in self.entries:
             return
         parent, _, name = path.rpartition("/")
         self._names[parent or "/"].discard(name)
-        for child in self._names.pop(path, ()):
-            self._remove_below(f"{path}/{child}")
+        pending = [path]
+        while pending:
+            path = pending.pop()
+            del self.entries[path]
+            pending.extend(f"{path}/{child}" for child in self._names.pop(path, ()))
 
-    def _remove_below(self, path: str) -> None:
-        self.entries.pop(path, None)
-        for child in self._names.pop(path, ()):
-            self._remove_below(f"{path}/{child}")
+
+def _damaged(entry: Entry, why: str) -> ArchiveError:
+    return ArchiveError(
+        f"layer {entry.layer_index} is damaged: {why}", hint="save or pull the image again"
+    )
 
 
 def _implicit_directory(path: str, layer_index: int) -> Entry:

@@ -1,0 +1,5 @@
+"""``python -m imgslim``."""
+
+from imgslim.cli.main import main
+
+main()

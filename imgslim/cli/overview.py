@@ -1,0 +1,44 @@
+"""What ``imgslim --help`` says. Plain text, so that it needs no import and comes at once."""
+
+COMMANDS = {
+    "analyze": "Say what an image runs, what that needs, and what is left out.",
+    "rewrite": "Write the slim multi-stage Dockerfile, and build it if asked.",
+    "audit": "Say what inflates an image: layers, directories, files, packages.",
+}
+"""Each command with its one line; its module has the same name."""
+
+OVERVIEW = """\
+Usage: imgslim [OPTIONS] COMMAND IMAGE
+
+  A fat container image in, a slim multi-stage Dockerfile out. What the program
+  needs at run time is derived from the image's own files, each path with its
+  reason; nothing of the image is executed.
+
+Commands:
+{commands}
+
+IMAGE is one of
+  app:latest, sha256:4f5e       a name or id in the local engine (docker, podman)
+  app.tar                       a `docker save` archive, gzip or not
+  ./layout                      an OCI layout, as a directory or an archive
+  -                             an archive on standard input
+or says which: docker-daemon:, docker-archive:, oci:, oci-archive:
+
+Examples:
+  imgslim analyze app:latest
+  imgslim rewrite app:latest -o Dockerfile.slim
+  imgslim rewrite app:latest --build -t app:slim
+  docker save app:latest | imgslim audit -
+
+Options:
+  -V, --version  Show the version and exit.
+  -h, --help     Show this text and exit; `imgslim COMMAND --help` says more.
+
+Exit codes:
+  0  done                        5  not an image archive, or a damaged one
+  1  an error in imgslim         6  a digest does not match
+  2  wrong usage                 7  a kind of image that cannot be slimmed
+  3  no engine, or it failed     8  the entrypoint is not in the image
+  4  no such image or platform   9  the output exists or cannot be written
+  130, 143  interrupted (Ctrl-C, SIGTERM)
+""".format(commands="\n".join(f"  {name:<9}{line}" for name, line in COMMANDS.items()))

@@ -1,0 +1,193 @@
+"""Choose for each kept directory how it is cheapest to write: whole, pruned, or split.
+
+The cost is words that a reader sees: a COPY line costs several, a path on a line one. Each
+directory takes the cheapest of what is exact for it, bottom-up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from imgslim.copyplan.words import is_copy_word, is_shell_word
+from imgslim.model import Entry, Keep
+from imgslim.rootfs import Rootfs
+
+
+class Shape(Enum):
+    """How a directory is written."""
+
+    WHOLE = "one plain COPY"
+    PRUNED = "copied into the gathered tree, less what is dropped"
+    SPLIT = "its files by name, its directories each as they choose"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The cheapest shape of a directory, with what it costs and how much is dropped below it."""
+
+    shape: Shape
+    cost: int
+    removed: int
+    pruned_directories: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The kept part of a merged tree, as the choice asks it.
+
+    ``torn`` are directories whose content has a hard link outside them: such a directory cannot
+    be copied by itself. ``hidden`` are trees that a running stage does not see as they are.
+    """
+
+    rootfs: Rootfs
+    keeps: dict[str, Keep]
+    linked: frozenset[tuple[int, int]]
+    torn: frozenset[str]
+    hidden: tuple[str, ...]
+    mounted_files: frozenset[str]
+
+    @classmethod
+    def of(
+        cls,
+        rootfs: Rootfs,
+        keeps: Iterable[Keep],
+        *,
+        hidden: Sequence[str],
+        mounted_files: frozenset[str],
+    ) -> Kept:
+        by_path = {keep.entry.path: keep for keep in keeps}
+        files = [keep.entry for keep in by_path.values() if keep.entry.is_file]
+        counts = Counter(entry.inode for entry in files)
+        names: dict[tuple[int, int], list[str]] = {}
+        for entry in files:
+            if counts[entry.inode] > 1:
+                names.setdefault(entry.inode, []).append(entry.path)
+        torn = frozenset(path for group in names.values() for path in _torn_by(group))
+        return cls(rootfs, by_path, frozenset(names), torn, tuple(hidden), mounted_files)
+
+    def children(self, path: str) -> Iterator[Keep]:
+        """The kept children of a directory, by name."""
+        prefix = "" if path == "/" else path
+        for name in self.rootfs.children(path):
+            keep = self.keeps.get(f"{prefix}/{name}")
+            if keep is not None:
+                yield keep
+
+    def below(self, path: str) -> Iterator[Keep]:
+        """Everything kept below a directory."""
+        for keep in self.children(path):
+            yield keep
+            if keep.entry.is_directory:
+                yield from self.below(keep.entry.path)
+
+    def removed_below(self, path: str) -> Iterator[str]:
+        """The topmost paths below a kept directory that are not kept."""
+        for name in self.rootfs.children(path):
+            child = f"{path}/{name}"
+            keep = self.keeps.get(child)
+            if keep is None:
+                yield child
+            elif keep.entry.is_directory:
+                yield from self.removed_below(child)
+
+    def pruned_directories(self, path: str) -> Iterator[Entry]:
+        """The kept directories below ``path`` that lose a child."""
+        for keep in self.children(path):
+            if keep.entry.is_directory:
+                yield from self.pruned_directories(keep.entry.path)
+                if self.loses_child(keep.entry.path):
+                    yield keep.entry
+
+    def loses_child(self, path: str) -> bool:
+        return any(f"{path}/{name}" not in self.keeps for name in self.rootfs.children(path))
+
+    def is_linked(self, entry: Entry) -> bool:
+        """Whether another kept name leads to the same file."""
+        return entry.inode in self.linked
+
+    def is_hidden(self, path: str) -> bool:
+        """Whether a stage that RUNs sees a mount or volume in place of this path."""
+        return any(path == top or path.startswith(f"{top}/") for top in self.hidden)
+
+    def is_plain(self, entry: Entry) -> bool:
+        """Whether a COPY that names this entry is exact.
+
+        A named link is followed, a further name of a file becomes a second file, and the legacy
+        builder drops the capability of a named file (not of one in a copied directory).
+        """
+        if not entry.is_file or not is_copy_word(entry.path):
+            return False
+        if entry.path in self.mounted_files:
+            return True
+        has_capability = any(name == "security.capability" for name, _ in entry.xattrs)
+        return not has_capability and not self.is_linked(entry)
+
+
+def _torn_by(names: Sequence[str]) -> Iterator[str]:
+    """The directories that hold some but not all of one file's names."""
+    parents = [_ancestors(name) for name in names]
+    shared = set.intersection(*map(set, parents))
+    for chain in parents:
+        yield from (path for path in chain if path not in shared)
+
+
+def _ancestors(path: str) -> list[str]:
+    parts = path.split("/")[1:-1]
+    return ["/" + "/".join(parts[:depth]) for depth in range(len(parts) + 1)]
+
+
+_NEVER = 1 << 40
+
+
+def choose_shapes(kept: Kept, *, line_cost: int, can_prune: bool) -> dict[str, Choice]:
+    """A choice for every kept directory that a walk from the root can reach.
+
+    ``line_cost`` is the price of a COPY line in words. Without ``can_prune`` a directory is whole
+    or split.
+    """
+    choices: dict[str, Choice] = {}
+    _choose(kept, "/", line_cost, can_prune, choices)
+    return choices
+
+
+def _choose(
+    kept: Kept, path: str, line_cost: int, can_prune: bool, choices: dict[str, Choice]
+) -> Choice:
+    entry = kept.keeps[path].entry
+    split, removed, pruned, groups = 1, 0, 0, set()
+    present = kept.rootfs.children(path)
+    children = list(kept.children(path))
+    sayable = True
+    for keep in children:
+        if keep.entry.is_directory:
+            below = _choose(kept, keep.entry.path, line_cost, can_prune, choices)
+            split += below.cost
+            removed += below.removed
+            pruned += below.pruned_directories
+        elif kept.is_plain(keep.entry):
+            groups.add(keep.group)
+            split += 1
+        elif kept.is_hidden(path) or keep.entry.path in kept.mounted_files:
+            split += _NEVER
+        else:
+            split += 1
+    split += line_cost // 2 * len(groups)
+    if len(children) < len(present):
+        dropped = [f"{path}/{name}" for name in present if f"{path}/{name}" not in kept.keeps]
+        sayable = all(is_shell_word(child) for child in dropped)
+        removed += len(dropped)
+        pruned += 1
+    options = [(split, Shape.SPLIT)]
+    if path not in kept.torn and is_copy_word(path):
+        if removed == 0 and (entry.mode, entry.uid, entry.gid) == (0o755, 0, 0):
+            options.append((line_cost // 2, Shape.WHOLE))
+        if can_prune and path != "/":
+            price = line_cost + 1 + removed + pruned if sayable else _NEVER
+            options.append((price, Shape.PRUNED))
+    cost, shape = min(options, key=lambda option: (option[0], option[1] is Shape.PRUNED))
+    choice = Choice(shape, cost, removed, pruned)
+    choices[path] = choice
+    return choice

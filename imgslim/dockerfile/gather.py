@@ -1,0 +1,184 @@
+"""The stage that puts the gathered tree together, with the image's own shell and tools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from imgslim.copyplan import CopyPlan, Gathered, PrunedTree
+from imgslim.copyplan.tools import TOOL_DIRECTORIES, Tools
+from imgslim.copyplan.words import (
+    copy_destination,
+    copy_source,
+    is_simple,
+    json_word,
+    shell_word,
+)
+from imgslim.dockerfile.layout import comment, count, describe_contents, wrapped
+from imgslim.model import Entry, ImageConfig
+
+_RUN_BYTES = 60_000
+"""Words in one RUN: an argument is at most 128 KiB, an instruction 65,535 bytes (trap 24)."""
+
+_INDENT = "      "
+
+_STEERING = (
+    "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
+    "LD_AUDIT",
+    "BASH_ENV",
+    "ENV",
+    "TAR_OPTIONS",
+    "IFS",
+    "GLOBIGNORE",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "LC_ALL",
+)
+"""Variables that change what the shell and its tools do: ld.so(8), bash(1), dash(1), tar(1).
+A stage inherits them from its base (trap 23)."""
+
+
+def gather_stage(config: ImageConfig, copies: CopyPlan) -> Iterator[str]:
+    """The stage as one block of text; nothing when nothing is gathered."""
+    gathered, tools, place = copies.gathered, copies.tools, copies.place
+    if gathered.is_empty or tools is None:
+        return
+    lines = [
+        comment("What a COPY line would change: links, and the directories' owner, mode and time"),
+        "FROM base AS gathered",
+        "USER 0",
+        f"SHELL [{json_word(tools.shell)}, {json_word('-c')}]",
+        _environment(config, copies.clean_base),
+        *(f"\n{_copy_tree(tree, place)}" for tree in gathered.trees),
+        "",
+        *describe_contents(gathered.contents),
+        *(f"{run}\n" for run in _runs(gathered, tools, place)),
+    ]
+    yield "\n".join(lines)
+
+
+def _environment(config: ImageConfig, clean_base: bool) -> str:
+    names = {} if clean_base else dict(config.env)
+    reset = [f'{name}=""' for name in _STEERING if names.get(name)]
+    return wrapped("ENV", [f"PATH={':'.join(TOOL_DIRECTORIES)}", *reset])
+
+
+def _copy_tree(tree: PrunedTree, place: str) -> str:
+    source, target = tree.path, f"{place}{tree.path}"
+    less = f", less {count(len(tree.removed), 'path')}" if tree.removed else ""
+    if is_simple(source):
+        line = f"COPY --from=base {source} {target}"
+    else:
+        words = json_word(copy_source(source)), json_word(copy_destination(target))
+        line = f"COPY --from=base [{', '.join(words)}]"
+    return "\n".join([comment(f"{source}{less}:"), *describe_contents(tree.contents), line])
+
+
+def _runs(gathered: Gathered, tools: Tools, place: str) -> Iterator[str]:
+    removed = [f"{place}{path}" for tree in gathered.trees for path in tree.removed]
+    for words in _chunks([[word] for word in map(shell_word, removed)]):
+        yield _run([wrapped("rm -rf", words, indent=_INDENT)])
+    for units in _unit_chunks(gathered.units):
+        entries = [entry for unit in units for entry in unit]
+        function = _function(tools.files, place)
+        steps = [function, wrapped("gather", _names(entries), indent=_INDENT)]
+        if not tools.keeps_link_times:
+            steps += _touch_links(entries, place)
+        yield _run(["cd /", f"mkdir -p {place}", *steps])
+    if gathered.moved:
+        yield _run(["cd /", *_moves(gathered.moved, place)])
+    # A directory made later would change the time of the one that it is in.
+    stated = [shell_word(f"{place}{entry.path}") for entry in gathered.stated]
+    make_stated = wrapped("mkdir -p", [place, *stated], indent=_INDENT)
+    for words in _chunks([[word] for word in _names(gathered.directories)]):
+        function = _function(tools.directories, place)
+        steps = [function, wrapped("gather", words, indent=_INDENT)]
+        yield _run(["cd /", make_stated, *steps])
+    if gathered.stated:
+        yield _run(
+            [
+                make_stated,
+                'state() { mkdir -p "$4"; chown "$1" "$4"; chmod "$2" "$4"; touch -d "@$3" "$4"; }',
+                *(_state(entry, place) for entry in gathered.stated),
+            ]
+        )
+
+
+def _function(lines: str, place: str) -> str:
+    """A shell function on lines that a backslash joins: a semicolon ends each command."""
+    first, *body, last = lines.replace("{place}", place).splitlines()
+    joined = [first, *(line if line.strip().startswith("for ") else f"{line};" for line in body)]
+    return " \\\n    ".join([*joined, last])
+
+
+def _run(steps: Iterable[str]) -> str:
+    return "RUN " + "; \\\n    ".join(["set -eu", *steps])
+
+
+def _names(entries: Iterable[Entry]) -> list[str]:
+    return [shell_word(f".{entry.path}") for entry in entries]
+
+
+def _state(entry: Entry, place: str) -> str:
+    """A directory that the running stage does not see as it is, in so many words."""
+    word = shell_word(f"{place}{entry.path}")
+    return f"state {entry.uid}:{entry.gid} {entry.mode:04o} {int(entry.mtime)} {word}"
+
+
+def _touch_links(entries: Sequence[Entry], place: str) -> Iterator[str]:
+    links = sorted(
+        (entry for entry in entries if entry.is_symlink),
+        key=lambda entry: (int(entry.mtime), entry.path),
+    )
+    for mtime, group in groupby(links, key=lambda entry: int(entry.mtime)):
+        words = [shell_word(f"{place}{entry.path}") for entry in group]
+        yield wrapped(f"touch -h -d @{mtime}", words, indent=_INDENT)
+
+
+def _moves(groups: Sequence[tuple[Entry, ...]], place: str) -> Iterator[str]:
+    """A rename keeps all there is; further names are linked anew."""
+    for first, *others in groups:
+        target = f"{place}{first.path}"
+        yield f"mkdir -p {_parent(target)}"
+        yield f"mv {shell_word('.' + first.path)} {shell_word(target)}"
+        for other in others:
+            name = f"{place}{other.path}"
+            yield f"mkdir -p {_parent(name)}"
+            yield f"ln {shell_word(target)} {shell_word(name)}"
+
+
+def _parent(path: str) -> str:
+    return shell_word(path.rpartition("/")[0])
+
+
+def _unit_chunks(
+    units: Sequence[tuple[Entry, ...]],
+) -> Iterator[list[tuple[Entry, ...]]]:
+    """Split into runs; the names of one file stay together, or it would become two."""
+    chunk: list[tuple[Entry, ...]] = []
+    used = 0
+    for unit in units:
+        # Links are named twice where their time has to be set.
+        weight = 2 * sum(len(word) + 10 for word in _names(unit))
+        if chunk and used + weight > _RUN_BYTES:
+            yield chunk
+            chunk, used = [], 0
+        chunk.append(unit)
+        used += weight
+    if chunk:
+        yield chunk
+
+
+def _chunks(groups: Sequence[Sequence[str]]) -> Iterator[list[str]]:
+    chunk: list[str] = []
+    used = 0
+    for words in groups:
+        weight = sum(len(word.encode()) + 8 for word in words)
+        if chunk and used + weight > _RUN_BYTES:
+            yield chunk
+            chunk, used = [], 0
+        chunk += words
+        used += weight
+    if chunk:
+        yield chunk

@@ -1,0 +1,104 @@
+"""The two jobs, each a straight line over the stages: analyze an image, render its Dockerfile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from imgslim.dockerfile import render_dockerfile
+from imgslim.dockerfile import render_dockerfile
+from imgslim.layers import load_layers
+from imgslim.model import Image, Layer, Plan
+from imgslim.packages import load_packages, unread_databases
+from imgslim.plan import build_plan
+from imgslim.provenance import classify
+from imgslim.rootfs import Rootfs, merge_layers
+from imgslim.roots import resolve_roots
+from imgslim.runtimes.registry import start_runtimes
+from imgslim.sources import open_image
+from imgslim.world import World
+
+OnProgress = Callable[[str, int, int | None], None]
+"""Called with a phase's name, its bytes done, and its bytes in all where that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """One image with its plan; ``world.rootfs`` is the merged tree, readable while it is open."""
+
+    image: Image
+    layers: tuple[Layer, ...]
+    world: World
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedImage:
+    """One image, read but not yet judged."""
+
+    image: Image
+    layers: tuple[Layer, ...]
+    world: World
+
+
+@contextmanager
+def open_world(
+    location: str,
+    *,
+    platform: str | None = None,
+    check_digests: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Iterator[OpenedImage]:
+    """Open the image at ``location`` and merge it; temporary files live as long as this.
+
+    Raises the errors of ``imgslim.errors`` for the location and for a damaged image.
+    """
+    with open_image(
+        location, platform=platform, check_digests=check_digests, on_progress=on_progress
+    ) as image:
+        layers = load_layers(image, on_progress=on_progress)
+        with Rootfs(merge_layers(layers), [layer.blob for layer in layers]) as rootfs:
+            packages = load_packages(rootfs)
+            world = World(rootfs, image.config, image.platform, packages, image.history)
+            yield OpenedImage(image, layers, world)
+
+
+@contextmanager
+def analyze(
+    location: str,
+    *,
+    also_run: Sequence[str] = (),
+    platform: str | None = None,
+    check_digests: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Iterator[Analysis]:
+    """Open the image at ``location`` and derive its plan; temporary files live as long as this.
+
+    ``also_run`` are further commands that the image runs. Raises the errors of
+    ``imgslim.errors``: for the location, for a damaged image, for an entrypoint that is not there.
+    """
+    with open_world(
+        location, platform=platform, check_digests=check_digests, on_progress=on_progress
+    ) as opened:
+        plan = derive_plan(opened.world, also_run)
+        yield Analysis(opened.image, opened.layers, opened.world, plan)
+
+
+def derive_plan(world: World, also_run: Sequence[str] = ()) -> Plan:
+    """What ``world`` needs at run time. Raises EntrypointError, UnsupportedImageError."""
+    runtimes = start_runtimes(world)
+    origin_of = classify(world, [claim for runtime in runtimes for claim in runtime.claims()])
+    commands, findings = resolve_roots(world, also_run)
+    unread = unread_databases(world.rootfs)
+    return build_plan(world, commands, [*findings, *unread], runtimes, origin_of)
+
+
+def rewrite(analysis: Analysis) -> str:
+    """The text of the slim image's Dockerfile. Raises UnsupportedImageError."""
+    return render_dockerfile(analysis.image, analysis.world.rootfs, analysis.plan)
+
+
+def rewrite(analysis: Analysis) -> str:
+    """The Dockerfile of an analysis's plan. Raises UnsupportedImageError where none is exact."""
+    return render_dockerfile(analysis.image, analysis.world.rootfs, analysis.plan)

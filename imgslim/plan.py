@@ -1,0 +1,243 @@
+"""The worklist: roots and the user's files in, the closed set of what is needed out.
+
+Each kept entry goes once to every runtime, each command once to every runtime; when nothing is
+left, the runtimes are asked what depends on the whole. The result is closed over parents and over
+the targets of links, and every path carries the reason that first asked for it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from imgslim.doubts import find_doubts
+from imgslim.model import (
+    Command,
+    Drop,
+    Entry,
+    Finding,
+    Group,
+    Keep,
+    Need,
+    Origin,
+    OriginKind,
+    Plan,
+    Problem,
+    Program,
+    Scope,
+    Severity,
+)
+from imgslim.runtimes.base import Runtime
+from imgslim.world import World
+
+Classifier = Callable[[str], Origin]
+
+_PARENT_REASON = "parent directory"
+_OWN_TREE_DEPTH = 3
+"""A link to a directory at least this deep means that directory; /usr or /var/log is a place."""
+
+_SEVERITY_ORDER = (Severity.ERROR, Severity.WARNING, Severity.INFO)
+
+
+def build_plan(
+    world: World,
+    commands: Sequence[Command],
+    findings: Iterable[Finding],
+    runtimes: Sequence[Runtime],
+    origin_of: Classifier,
+) -> Plan:
+    """Close ``commands``, ``findings`` and the files that ``origin_of`` says are the user's over
+    everything that ``runtimes`` know about them. Paths in the plan are sorted."""
+    closure = Closure(world, runtimes)
+    closure.add([*commands, *findings])
+    closure.run()
+    closure.add(user_needs(world, origin_of))
+    closure.run()
+    while closure.settle():
+        closure.run()
+    keeps = tuple(sorted(closure.kept.values(), key=lambda keep: keep.entry.path))
+    drops = tuple(
+        Drop(entry, origin_of(path))
+        for path, entry in sorted(world.rootfs.entries.items())
+        if path not in closure.kept
+    )
+    started = closure.commands.values()
+    doubts = find_doubts(world, closure.kept, started, runtimes, origin_of)
+    problems = [*closure.problems, *doubts]
+    problems.sort(key=lambda p: (_SEVERITY_ORDER.index(p.severity), p.code, p.path))
+    programs = tuple(_program(world, command, runtimes) for command in commands)
+    return Plan(programs, keeps, drops, tuple(problems))
+
+
+class Closure:
+    """The plan while it grows: what is kept, and what is still to be looked at."""
+
+    def __init__(self, world: World, runtimes: Sequence[Runtime]) -> None:
+        self.kept: dict[str, Keep] = {}
+        self.commands: dict[tuple[str, tuple[str, ...]], Command] = {}
+        self._world = world
+        self._runtimes = runtimes
+        self._queue: deque[Finding] = deque()
+        self._fresh: deque[Entry] = deque()
+        self._problems: dict[tuple[str, str, str], Problem] = {}
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.kept
+
+    def entries(self) -> Iterator[Entry]:
+        return (keep.entry for keep in tuple(self.kept.values()))
+
+    @property
+    def problems(self) -> Iterable[Problem]:
+        return self._problems.values()
+
+    def add(self, findings: Iterable[Finding]) -> None:
+        self._queue.extend(findings)
+
+    def run(self) -> None:
+        """Work until nothing is queued and every kept entry has been shown to every runtime."""
+        while self._queue or self._fresh:
+            while self._queue:
+                self._take(self._queue.popleft())
+            if self._fresh:
+                entry = self._fresh.popleft()
+                for runtime in self._runtimes:
+                    self._queue.extend(runtime.needs(entry))
+
+    def settle(self) -> bool:
+        """Ask every runtime about the whole; True when that brought anything new."""
+        before = len(self.kept), len(self.commands)
+        for runtime in self._runtimes:
+            for finding in runtime.settle(self):
+                self._take(finding)
+        return (len(self.kept), len(self.commands)) != before or bool(self._fresh)
+
+    def _take(self, finding: Finding) -> None:
+        match finding:
+            case Need():
+                self._take_need(finding)
+            case Command():
+                self._take_command(finding)
+            case Problem():
+                self._problems.setdefault((finding.code, finding.path, finding.message), finding)
+
+    def _take_command(self, command: Command) -> None:
+        key = (command.path, command.argv)
+        if key in self.commands:
+            return
+        self.commands[key] = command
+        self._take_need(Need(command.path, Group.PROGRAM, "programs that run", command.because))
+        for runtime in self._runtimes:
+            self._queue.extend(runtime.command_needs(command.argv, command.path, command.because))
+
+    def _take_need(self, need: Need) -> None:
+        rootfs = self._world.rootfs
+        known = self.kept.get(need.path)
+        if known is not None and not known.entry.is_symlink and need.scope is Scope.PATH:
+            self._upgrade(known, need)
+            return
+        resolved = rootfs.resolve(need.path)
+        because = need.because
+        for link in resolved.links:
+            self._keep(rootfs.entries[link], need, because)
+            because = link
+        if resolved.entry is None:
+            if not need.optional or resolved.links:
+                self._note_missing(need, resolved.path, dangling=bool(resolved.links))
+            return
+        self._keep(resolved.entry, need, because)
+        if need.scope is Scope.TREE and resolved.entry.is_directory:
+            self._keep_tree(resolved.entry.path, need)
+
+    def _keep_tree(self, top: str, need: Need) -> None:
+        for entry in self._world.rootfs.walk(top):
+            if entry.is_symlink:
+                self._take_need(replace(need, path=entry.path, scope=Scope.PATH, optional=True))
+            else:
+                self._keep(entry, need, need.because)
+
+    def _keep(self, entry: Entry, need: Need, because: str) -> None:
+        known = self.kept.get(entry.path)
+        if known is not None:
+            self._upgrade(known, need)
+            return
+        self._keep_parents(entry.path)
+        self.kept[entry.path] = Keep(entry, need.group, need.reason, because)
+        self._fresh.append(entry)
+
+    def _upgrade(self, known: Keep, need: Need) -> None:
+        """A directory that came along as a parent takes the first reason of its own."""
+        if known.reason == _PARENT_REASON and need.reason != _PARENT_REASON:
+            self.kept[known.entry.path] = Keep(known.entry, need.group, need.reason, need.because)
+
+    def _keep_parents(self, path: str) -> None:
+        parent = path.rpartition("/")[0] or "/"
+        if path == "/" or parent in self.kept:
+            return
+        self._keep_parents(parent)
+        entry = self._world.rootfs.entries[parent]
+        self.kept[parent] = Keep(entry, Group.DIRECTORY, _PARENT_REASON, path)
+        self._fresh.append(entry)
+
+    def _note_missing(self, need: Need, target: str, *, dangling: bool) -> None:
+        if dangling:
+            problem = Problem(
+                "dangling-link",
+                Severity.INFO,
+                need.path,
+                f"is a link to {target}, which is not in the image",
+                "the link is kept as it is",
+            )
+        else:
+            problem = Problem(
+                "missing-path",
+                Severity.WARNING,
+                need.path,
+                f"is not in the image, though {need.because} needs it ({need.reason})",
+                "nothing to keep",
+            )
+        self._take(problem)
+
+
+def user_needs(world: World, origin_of: Classifier) -> Iterator[Need]:
+    """Needs for all that the user put into the image, directories included.
+
+    A directory that holds something comes along as the parent of what is kept in it; it is asked
+    for by itself when it is empty or has an owner or mode that a fresh one would not have.
+    """
+    origins = {path: origin_of(path) for path in world.rootfs.entries}
+    for path, origin in origins.items():
+        if origin.kind is not OriginKind.USER or path == "/":
+            continue
+        entry = world.rootfs.entries[path]
+        reason = origin.unit or "files that no package put there"
+        if not entry.is_directory:
+            yield Need(path, Group.APP, reason, "<user>", optional=True)
+            if entry.is_symlink:
+                yield from _behind_link(world, path, origins)
+        elif not world.rootfs.children(path) or not _is_plain(entry):
+            yield Need(path, Group.DIRECTORY, "directories that no package made", "<user>")
+
+
+def _is_plain(entry: Entry) -> bool:
+    return (entry.uid, entry.gid, entry.mode) == (0, 0, 0o755)
+
+
+def _behind_link(world: World, path: str, origins: Mapping[str, Origin]) -> Iterator[Need]:
+    """A user's link to a package's directory stands for what the packages put there."""
+    target = world.rootfs.lookup(path)
+    if target is None or not target.is_directory or target.path.count("/") < _OWN_TREE_DEPTH:
+        return
+    for entry in world.rootfs.walk(target.path):
+        if origins[entry.path].kind is OriginKind.PACKAGE:
+            yield Need(entry.path, Group.PACKAGE, f"behind the link {path}", path, optional=True)
+
+
+def _program(world: World, command: Command, runtimes: Sequence[Runtime]) -> Program:
+    resolved = world.rootfs.resolve(command.path)
+    description = ""
+    if resolved.entry is not None:
+        answers = (runtime.describe(resolved.entry) for runtime in runtimes)
+        description = next((answer for answer in answers if answer), "file of unknown kind")
+    return Program(command.because, command.argv, command.path, description)

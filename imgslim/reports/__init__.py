@@ -1,0 +1,1 @@
+"""Reports: an analysis or an audit in, text or JSON out. Nothing here decides anything."""

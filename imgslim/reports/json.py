@@ -1,0 +1,239 @@
+"""Reports for programs. The shapes are documented in docs/json.md; ``VERSION`` names them.
+
+A string that holds undecodable bytes is written twice: readable under its own key, with U+FFFD for
+each such byte, and exactly under the key with ``_base64`` added.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from imgslim import __version__
+from imgslim.audit import Audit
+from imgslim.model import (
+    Drop,
+    Entry,
+    Healthcheck,
+    Image,
+    ImageConfig,
+    Keep,
+    Kind,
+    Plan,
+    Problem,
+    Program,
+)
+from imgslim.reports.summary import Section, dropped_sections, kept_sections
+
+VERSION = 1
+"""The version of the documents' shape: it changes when a reader of the old one would break."""
+
+Row = dict[str, Any]
+
+
+def render_analysis(image: Image, plan: Plan) -> str:
+    """The document of ``imgslim analyze --format json``; ``plan`` is the same for every source."""
+    return _render({**_head("analysis", image), "plan": plan_document(plan)})
+
+
+def render_audit(image: Image, audit: Audit) -> str:
+    """The document of ``imgslim audit --format json``."""
+    return _render({**_head("audit", image), "audit": audit_document(audit)})
+
+
+def plan_document(plan: Plan) -> Row:
+    """A plan as plain data; equal plans give equal documents."""
+    links = _hard_link_groups(plan.keeps)
+    return {
+        "sizes": {
+            "fat_bytes": plan.fat_size_bytes,
+            "slim_bytes": plan.slim_size_bytes,
+            "kept_paths": len(plan.keeps),
+            "dropped_paths": len(plan.drops),
+        },
+        "programs": [_program(program) for program in plan.programs],
+        "problems": [_problem(problem) for problem in plan.problems],
+        "kept_units": _units(kept_sections(plan), "group", "reason"),
+        "dropped_units": _units(dropped_sections(plan), "origin", "unit"),
+        "keeps": [_keep(keep, links) for keep in plan.keeps],
+        "drops": [_drop(drop) for drop in plan.drops],
+    }
+
+
+def audit_document(audit: Audit) -> Row:
+    """An audit as plain data."""
+    return {
+        "sizes": {
+            "stored_bytes": audit.stored_bytes,
+            "size_bytes": audit.size_bytes,
+            "wasted_bytes": sum(file.size_bytes for file in audit.wasted),
+            "kept_bytes": audit.kept_bytes,
+        },
+        "layers": [_fields(row) for row in audit.layers],
+        "directories": [_fields(row) for row in audit.directories],
+        "files": [_fields(row) for row in audit.files],
+        "packages": [_fields(row) for row in audit.packages],
+        "wasted": [_fields(row) for row in audit.wasted],
+    }
+
+
+def _head(kind: str, image: Image) -> Row:
+    return {
+        "version": VERSION,
+        "kind": kind,
+        "imgslim": __version__,
+        "image": {
+            "reference": image.reference,
+            "id": image.image_id,
+            "platform": str(image.platform),
+            "tags": list(image.tags),
+            "repo_digests": list(image.repo_digests),
+            "diff_ids": [blob.diff_id for blob in image.layers],
+            "config": _config(image.config),
+        },
+    }
+
+
+def _config(config: ImageConfig) -> Row:
+    return {
+        "entrypoint": _words(config.entrypoint),
+        "cmd": _words(config.cmd),
+        "env": [list(pair) for pair in config.env],
+        "working_dir": config.working_dir,
+        "user": config.user,
+        "exposed_ports": list(config.exposed_ports),
+        "volumes": list(config.volumes),
+        "labels": [list(pair) for pair in config.labels],
+        "stop_signal": config.stop_signal,
+        "healthcheck": _healthcheck(config.healthcheck),
+        "shell": _words(config.shell),
+        "on_build": list(config.on_build),
+    }
+
+
+def _healthcheck(check: Healthcheck | None) -> Row | None:
+    return None if check is None else {**_fields(check), "test": list(check.test)}
+
+
+def _words(words: Sequence[str] | None) -> list[str] | None:
+    return None if words is None else list(words)
+
+
+def _program(program: Program) -> Row:
+    return {**_fields(program), "argv": list(program.argv)}
+
+
+def _problem(problem: Problem) -> Row:
+    return {**_fields(problem), "severity": problem.severity.value}
+
+
+def _units(sections: Sequence[Section], outer: str, inner: str) -> list[Row]:
+    return [
+        {
+            outer: section.title,
+            inner: row.title,
+            "files": row.count,
+            "size_bytes": row.size_bytes,
+        }
+        for section in sections
+        for row in section.rows
+    ]
+
+
+def _hard_link_groups(keeps: Sequence[Keep]) -> dict[tuple[int, int], int]:
+    """A number from 1 for each inode that several kept files share, in the order of paths."""
+    files = [keep.entry.inode for keep in keeps if keep.entry.kind is Kind.FILE]
+    shared = (inode for inode, count in Counter(files).items() if count > 1)
+    return {inode: number for number, inode in enumerate(shared, 1)}
+
+
+def _keep(keep: Keep, links: Mapping[tuple[int, int], int]) -> Row:
+    entry = keep.entry
+    row = {
+        "path": entry.path,
+        "kind": entry.kind.value,
+        "mode": f"{entry.mode:04o}",
+        "uid": entry.uid,
+        "gid": entry.gid,
+        "size_bytes": entry.size_bytes,
+        "mtime": entry.mtime,
+        "group": keep.group.name.lower(),
+        "reason": keep.reason,
+        "because": keep.because,
+    }
+    return row | _rare_fields(entry, links)
+
+
+def _rare_fields(entry: Entry, links: Mapping[tuple[int, int], int]) -> Row:
+    """Fields that most entries lack: they are left out there."""
+    row: Row = {}
+    if entry.kind is Kind.SYMLINK:
+        row["link_target"] = entry.link_target
+    if entry.kind is Kind.FILE and entry.inode in links:
+        row["hard_link_group"] = links[entry.inode]
+    if entry.kind in (Kind.CHAR_DEVICE, Kind.BLOCK_DEVICE):
+        row["device"] = list(entry.device)
+    if entry.xattrs:
+        row["xattrs"] = {name: _base64(value) for name, value in entry.xattrs}
+    return row
+
+
+def _drop(drop: Drop) -> Row:
+    return {
+        "path": drop.entry.path,
+        "kind": drop.entry.kind.value,
+        "size_bytes": drop.entry.size_bytes,
+        "origin": drop.origin.kind.value,
+        "unit": drop.origin.unit,
+    }
+
+
+def _fields(row: Any) -> Row:
+    return {name: getattr(row, name) for name in row.__dataclass_fields__}
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _render(document: Row) -> str:
+    """JSON text: readable at the top, one line for each row of a list."""
+    text = _object(document, "") + "\n"
+    # What is left of undecodable bytes stands in lists of words: a surrogate as a JSON escape.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _object(value: Row, indent: str) -> str:
+    inner = indent + "  "
+    lines = []
+    for key, item in _exact(value).items():
+        if isinstance(item, dict) and item:
+            text = _object(item, inner)
+        elif isinstance(item, list) and item and isinstance(item[0], dict):
+            rows = f",\n{inner}  ".join(_line(_exact(row)) for row in item)
+            text = f"[\n{inner}  {rows}\n{inner}]"
+        else:
+            text = _line(item)
+        lines.append(f"{inner}{_line(key)}: {text}")
+    return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _exact(row: Row) -> Row:
+    """``row`` with readable strings, and the exact bytes of those that were not text."""
+    exact: Row = {}
+    for key, value in row.items():
+        if isinstance(value, str) and not value.isascii():
+            data = value.encode("utf-8", "surrogateescape")
+            exact[key] = data.decode("utf-8", "replace")
+            if exact[key] != value:
+                exact[f"{key}_base64"] = _base64(data)
+        else:
+            exact[key] = value
+    return exact

@@ -1,0 +1,161 @@
+"""What the image runs: entrypoint, cmd, healthcheck and the commands that the user adds.
+
+Nothing else starts the closure but these, the variables of the config, and the user's own files.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from imgslim.commands import Argv, nearest_names, resolve_command
+from imgslim.environment import variable_needs
+from imgslim.errors import EntrypointError, UnsupportedImageError, UsageError
+from imgslim.model import Command, Finding, Problem, Severity
+from imgslim.platforms import explain_command, platform_commands
+from imgslim.world import World
+
+_OPERATORS = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<"})
+
+
+def resolve_roots(
+    world: World, also_run: Sequence[str] = ()
+) -> tuple[tuple[Command, ...], tuple[Finding, ...]]:
+    """The commands that the image runs, and what its config needs besides.
+
+    Raises UnsupportedImageError when the image runs nothing, or something that a platform
+    interprets and no file stands for; EntrypointError when a program is not in the image;
+    UsageError for an ``also_run`` that is no command line.
+    """
+    found: list[Finding] = []
+    if main_argv(world) or not also_run:
+        found += _main_command(world)
+    for text in also_run:
+        found += _also_run(world, text)
+    found += _healthcheck(world)
+    found += _user(world)
+    for name, value in dict(world.config.env).items():
+        found += variable_needs(world, name, value, f"<env {name}>")
+    because = {"<entrypoint>", "<cmd>", "<healthcheck>", *(f"<also-run {t}>" for t in also_run)}
+    commands = [f for f in found if isinstance(f, Command) and f.because in because]
+    others = [f for f in found if f not in commands]
+    return tuple(dict.fromkeys(commands)), tuple(others)
+
+
+def main_argv(world: World) -> Argv:
+    """What an engine executes: the entrypoint with the cmd appended (OCI image spec, config.md).
+
+    A shell-form entrypoint takes no arguments: cmd's words become the string's ``$0`` and ``$@``,
+    which it does not use (Docker, "Understand how CMD and ENTRYPOINT interact").
+    """
+    config = world.config
+    return (*(config.entrypoint or ()), *(config.cmd or ()))
+
+
+def _main_command(world: World) -> Iterator[Finding]:
+    argv = main_argv(world)
+    if not argv or not argv[0]:
+        raise UnsupportedImageError(
+            "the image has no entrypoint and no cmd: nothing says what it runs",
+            hint="say what it runs with --also-run 'CMD'",
+        )
+    label = "<entrypoint>" if world.config.entrypoint else "<cmd>"
+    special = list(platform_commands(world, argv, label))
+    yield from special
+    if not any(isinstance(finding, Command) for finding in special):
+        yield from _required(world, argv, label)
+
+
+def _required(world: World, argv: Argv, label: str) -> Iterator[Finding]:
+    """A command without which the container does not start."""
+    found = list(resolve_command(world, argv, label))
+    if not found:
+        explanation = explain_command(world, argv)
+        if explanation:
+            raise UnsupportedImageError(
+                f"{label} {argv[0]}: {explanation}",
+                hint="say which program runs with --also-run 'CMD'",
+            )
+        raise EntrypointError(_not_found(world, argv[0], label), hint=_hint(world, argv[0]))
+    yield from found
+
+
+def _not_found(world: World, word: str, label: str) -> str:
+    if "/" not in word:
+        path = ":".join(world.search_path)
+        return f"{label} {word} is not in the image (searched PATH: {path})"
+    resolved = world.rootfs.resolve(word, base=world.working_dir)
+    if resolved.entry is None:
+        leads = "" if not resolved.links else f" (it is a link to {resolved.path})"
+        return f"{label} {word} is not in the image{leads}"
+    kind = resolved.entry.kind.value
+    if resolved.entry.is_file:
+        return f"{label} {word} is not executable in the image"
+    return f"{label} {word} is a {kind}, not a program"
+
+
+def _hint(world: World, word: str) -> str:
+    near = nearest_names(world, word)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return "check the name, and PATH in the image's environment"
+
+
+def _also_run(world: World, text: str) -> Iterator[Finding]:
+    """A command line of the user's; what only a shell understands must say so."""
+    try:
+        argv = tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(
+            f"--also-run {text!r}: {error}", hint="quote it as a shell would"
+        ) from None
+    if not argv:
+        raise UsageError("--also-run is empty", hint="give a command, e.g. --also-run 'sh'")
+    if _OPERATORS & set(argv):
+        raise UsageError(
+            f"--also-run {text!r} uses shell operators",
+            hint=f"write it as --also-run {shlex.quote('sh -c ' + shlex.quote(text))}",
+        )
+    yield from _required(world, argv, f"<also-run {text}>")
+
+
+def _healthcheck(world: World) -> Iterator[Finding]:
+    """The probe (moby's ``HealthConfig.Test``): a command, a string for a shell, or none."""
+    check = world.config.healthcheck
+    if check is None or not check.test or check.test[0] == "NONE":
+        return
+    form, *words = check.test
+    argv = tuple(words)
+    if form == "CMD-SHELL":
+        argv = (*(world.config.shell or ("/bin/sh", "-c")), *words)
+    if not argv:
+        return
+    found = list(resolve_command(world, argv, "<healthcheck>"))
+    yield from found
+    if not found:
+        yield Problem(
+            "missing-healthcheck",
+            Severity.WARNING,
+            "",
+            _not_found(world, argv[0], "the healthcheck's program"),
+            "the healthcheck fails in the fat image as well",
+        )
+
+
+def _user(world: World) -> Iterator[Problem]:
+    """USER by name must be in /etc/passwd and /etc/group (moby, daemon getUser)."""
+    user, _, group = world.config.user.partition(":")
+    for name, path, what in ((user, "/etc/passwd", "user"), (group, "/etc/group", "group")):
+        if name and not name.isdigit() and name not in _names_in(world, path):
+            yield Problem(
+                f"unknown-{what}",
+                Severity.WARNING,
+                path,
+                f"has no {what} {name}, which the image runs as",
+                "an engine refuses to start such an image, the fat one as well",
+            )
+
+
+def _names_in(world: World, path: str) -> frozenset[str]:
+    lines = world.rootfs.read_text(path).splitlines()
+    return frozenset(line.partition(":")[0] for line in lines)

@@ -1,0 +1,261 @@
+"""What no file names but programs expect of a system: the rows of ``data/ambient.toml``, the
+directories that the config names, and the empty ones under ``/run`` and ``/var``.
+
+All of it is optional: an image that lacks a path lacks nothing. Each row waits for the evidence
+that something kept can use it, and its reason says what it is.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+from imgslim.model import Entry, Finding, Group, Need, Scope
+from imgslim.rootfs import Rootfs, glob_regex, split_pattern
+from imgslim.runtimes.base import KeptPaths, Runtime
+from imgslim.runtimes.elf import ElfFacts, elf_facts
+from imgslim.runtimes.elf.loader import Loader
+from imgslim.runtimes.elf.places import Target
+from imgslim.tables import load_table
+from imgslim.world import World
+
+_NOBODY = "<system>"
+_STATE_TOPS = ("/run", "/var")
+
+_LIBC_SONAME = re.compile(
+    r"(lib(c|pthread|dl|resolv|nsl|anl|m|rt|util|nss_\w+)\.so\.\d.*|libc\.musl-.*|ld-.*)"
+)
+"""Files of the libc itself: its string tables hold what it defines, not what it imports."""
+
+_DEFAULT_SERVICES = ("files", "dns", "compat")
+"""What glibc asks without a word in nsswitch.conf (its nss/nss_database.c)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table; the fields are explained in ``data/ambient.toml``."""
+
+    reason: str
+    when: tuple[str, ...]
+    paths: tuple[str, ...]
+    libraries: tuple[str, ...]
+    excepted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Trigger:
+    """A condition that came true: ``because`` of which path, and the directory of that."""
+
+    because: str
+    directory: str
+
+
+class AmbientNeeds(Runtime):
+    """The system around the programs."""
+
+    name = "ambient"
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._rows = load_rows()
+        self._triggers: dict[str, dict[str, _Trigger]] = {"always": {"": _Trigger(_NOBODY, "")}}
+        self._importers: dict[str, list[str]] = {}
+        self._targets: set[Target] = set()
+        self._said: set[tuple[int, str]] = set()
+        self._patterns = {c for row in self._rows for c in row.when if c.startswith("keeps ")}
+        globs = [glob_regex(pattern.removeprefix("keeps ")) for pattern in self._patterns]
+        self._interesting = re.compile("|".join(globs)).fullmatch
+        for name, value in world.config.env:
+            self._triggers[f"env {name}"] = {"": _Trigger(f"<env {name}>", value)}
+
+    @cached_property
+    def loader(self) -> Loader:
+        library_path = self.world.config.env_value("LD_LIBRARY_PATH")
+        directories = library_path.split(":") if library_path else ()
+        return Loader(self.world.rootfs, self.world.working_dir, directories)
+
+    def needs(self, entry: Entry) -> Iterable[Finding]:
+        """Notes what a kept entry gives reason for; the needs come when all is known."""
+        if not entry.is_directory:
+            self._note_name(entry)
+            facts = elf_facts(self.world.rootfs, entry)
+            if facts is not None:
+                self._note_facts(entry, facts)
+        return ()
+
+    def settle(self, kept: KeptPaths) -> Iterable[Finding]:
+        yield from config_needs(self.world)
+        yield from state_directories(self.world.rootfs)
+        for index, row in enumerate(self._rows):
+            for trigger in self._fired(row):
+                if (index, trigger.directory) not in self._said:
+                    self._said.add((index, trigger.directory))
+                    yield from self._row_needs(row, trigger)
+
+    def _note_name(self, entry: Entry) -> None:
+        name = entry.path[entry.path.rfind("/") + 1 :]
+        if self._interesting(name) is None:
+            return
+        directory = posixpath.dirname(entry.path)
+        for pattern in self._patterns:
+            if fnmatch.fnmatchcase(name, pattern.removeprefix("keeps ")):
+                known = self._triggers.setdefault(pattern, {})
+                known.setdefault(directory, _Trigger(entry.path, directory))
+
+    def _note_facts(self, entry: Entry, facts: ElfFacts) -> None:
+        if facts.interpreter and facts.is_dynamic:
+            self._targets.add(facts.target)
+            libc = "musl" if facts.is_musl else "glibc"
+            self._triggers.setdefault(libc, {"": _Trigger(entry.path, "")})
+        if facts.imports and not _LIBC_SONAME.fullmatch(facts.soname):
+            for symbol in facts.imports:
+                self._importers.setdefault(f"imports {symbol}", []).append(entry.path)
+
+    def _fired(self, row: Row) -> Iterator[_Trigger]:
+        """The triggers of a row: one is enough, except that each ``{dir}`` counts."""
+        found = [
+            trigger
+            for condition in row.when
+            for trigger in (*self._triggers.get(condition, {}).values(), *self._of(condition, row))
+        ]
+        by_directory = any("{dir}" in path for path in row.paths)
+        for trigger in found if by_directory else found[:1]:
+            yield trigger if by_directory else _Trigger(trigger.because, "")
+
+    def _of(self, condition: str, row: Row) -> Iterator[_Trigger]:
+        """The first importer of a symbol that the row does not except."""
+        for path in self._importers.get(condition, ()):
+            name = posixpath.basename(path)
+            if not any(fnmatch.fnmatchcase(name, pattern) for pattern in row.excepted):
+                yield _Trigger(path, "")
+                return
+
+    def _row_needs(self, row: Row, trigger: _Trigger) -> Iterator[Need]:
+        for pattern in row.paths:
+            concrete = pattern.replace("{dir}", trigger.directory)
+            yield from path_needs(self.world.rootfs, concrete, row.reason, trigger.because)
+        for soname in row.libraries:
+            for name in self._service_names(soname):
+                for target in sorted(self._targets):
+                    for path in self.loader.find(name, target):
+                        yield Need(path, Group.LIBRARY, row.reason, trigger.because, optional=True)
+
+    def _service_names(self, soname: str) -> Iterator[str]:
+        if "{service}" not in soname:
+            yield soname
+            return
+        for service in name_services(self.world.rootfs.read_text("/etc/nsswitch.conf")):
+            yield soname.replace("{service}", service)
+
+
+@cache
+def load_rows() -> tuple[Row, ...]:
+    """The rows of ``data/ambient.toml``."""
+    return tuple(
+        Row(
+            reason=row["reason"],
+            when=tuple(row["when"]),
+            paths=tuple(row.get("paths", ())),
+            libraries=tuple(row.get("libraries", ())),
+            excepted=tuple(row.get("except", ())),
+        )
+        for row in load_table("ambient")["need"]
+    )
+
+
+def path_needs(rootfs: Rootfs, pattern: str, reason: str, because: str) -> Iterator[Need]:
+    """Needs for what a row's glob matches; ``…/**`` asks for whole trees. A fixed part that leads
+    through links is asked for by itself, so that these stay."""
+    scope = Scope.TREE if pattern.endswith("/**") else Scope.PATH
+    pattern = pattern.removesuffix("/**")
+    fixed, rest = split_pattern(pattern)
+    if not rest:
+        if rootfs.resolve(pattern, follow_last=False).entry is not None:
+            yield Need(pattern, Group.SYSTEM, reason, because, scope, optional=True)
+        return
+    matches = list(rootfs.glob(pattern))
+    if matches and rootfs.resolve(fixed).links:
+        yield Need(fixed, Group.SYSTEM, reason, because, optional=True)
+    for entry in matches:
+        yield Need(entry.path, Group.SYSTEM, reason, because, scope, optional=True)
+
+
+def name_services(text: str) -> tuple[str, ...]:
+    """The services that nsswitch.conf(5) names, and the defaults; actions in brackets left out."""
+    names = dict.fromkeys(_DEFAULT_SERVICES)
+    for line in text.splitlines():
+        _, colon, services = line.partition("#")[0].partition(":")
+        if colon:
+            names.update(dict.fromkeys(re.sub(r"\[[^]]*\]", " ", services).split()))
+    return tuple(names)
+
+
+def config_needs(world: World) -> Iterator[Need]:
+    """The directories that the config names: WORKDIR, HOME, the user's home, volumes whole."""
+    if world.config.working_dir:
+        yield _directory(world.config.working_dir, "working directory", "<workdir>")
+    home = world.config.env_value("HOME")
+    if home and home.startswith("/"):
+        yield _directory(home, "home directory", "<env HOME>")
+    home = home_of(world.rootfs, world.config.user)
+    if home:
+        yield _directory(home, "home directory", "<user>")
+    for volume in world.config.volumes:
+        reason = "what a volume starts with"
+        yield Need(volume, Group.APP, reason, "<volume>", Scope.TREE, optional=True)
+
+
+def home_of(rootfs: Rootfs, user: str) -> str:
+    """The home directory of the config's USER (a name or number, perhaps with ``:group``; ""
+    means root) by passwd(5); "" when it has none there."""
+    name = user.partition(":")[0] or "0"
+    for line in rootfs.read_text("/etc/passwd").splitlines():
+        fields = line.split(":")
+        if len(fields) >= 6 and name in (fields[0], fields[2]):
+            return fields[5] if fields[5].startswith("/") else ""
+    return ""
+
+
+def state_directories(rootfs: Rootfs) -> Iterator[Need]:
+    """Directories under /run and /var in which there is no file, with all of theirs: programs
+    write there and do not make them. Those of ``data/state_directories.toml`` are left out."""
+    for top in _STATE_TOPS:
+        entry = rootfs.lookup(top)
+        if entry is not None:
+            yield from (
+                _directory(path, "empty directories under /run and /var", _NOBODY)
+                for path in _fileless(rootfs, entry.path)[1]
+            )
+
+
+def _fileless(rootfs: Rootfs, directory: str) -> tuple[bool, list[str]]:
+    """Whether a directory holds no file at any depth, and such directories in it (or itself)."""
+    if _skips()(directory):
+        return False, []
+    is_fileless, found = True, [directory]
+    for name in rootfs.children(directory):
+        child = rootfs.entries[f"{'' if directory == '/' else directory}/{name}"]
+        if child.is_directory:
+            below, more = _fileless(rootfs, child.path)
+            is_fileless &= below
+            found.extend(more)
+        elif not child.is_symlink:
+            is_fileless = False
+    return is_fileless, found if is_fileless else found[1:]
+
+
+@cache
+def _skips() -> Any:
+    rows = load_table("state_directories")["skip"]
+    patterns = [glob_regex(path) for row in rows for path in row["paths"]]
+    return re.compile("|".join(patterns)).fullmatch
+
+
+def _directory(path: str, reason: str, because: str) -> Need:
+    return Need(path, Group.DIRECTORY, reason, because, optional=True)
+

@@ -1,0 +1,233 @@
+"""System packages: what of the package that owns a kept path is needed with it.
+
+This is the rule for stacks that no module knows. A distribution's packages are cut so that a
+program works when its package and its dependencies are there (Debian policy 7.2), so that is what
+is kept, less what people, compilers and init systems read. The tables say where less is enough.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from fnmatch import fnmatchcase
+from functools import cache
+
+from imgslim.model import Entry, Finding, Group, Need, Package, Scope
+from imgslim.runtimes.base import Runtime
+from imgslim.tables import entries_at, find_toolchains, generated_table, load_table
+from imgslim.world import World
+
+_UCF_REGISTRY = "/var/lib/ucf/registry"
+_SHARED_OBJECT = re.compile(r"\.so(?:\.|$)")
+
+
+class _Level(IntEnum):
+    """How much of a package is kept: what was reached, its libraries and data, or all of it."""
+
+    REACHED = 0
+    DATA = 1
+    WHOLE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    left_out: re.Pattern[str]
+    program_directories: frozenset[str]
+    collections: re.Pattern[str]
+    complete: re.Pattern[str]
+    handled: re.Pattern[str]
+    script_only: re.Pattern[str]
+    companions: Mapping[str, Sequence[str]]
+    companion_suffixes: tuple[str, ...]
+
+
+@cache
+def _rules() -> _Rules:
+    table = load_table("packages")
+    return _Rules(
+        left_out=_any_of(table["left_out"]),
+        program_directories=frozenset(table["program_directories"]),
+        collections=_any_of(table["collections"]),
+        complete=_any_of(table["complete"]),
+        handled=_any_of(name for names in table["handled"].values() for name in names),
+        script_only=_any_of(name for names in table["script_only"].values() for name in names),
+        companions=table["companions"],
+        companion_suffixes=tuple(table["companion_suffixes"]),
+    )
+
+
+class DistroPackages(Runtime):
+    """Keeps the packages that kept programs and libraries belong to, and toolchains that are of
+    one piece."""
+
+    name = "system packages"
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._levels: dict[str, _Level] = {}
+        self._licensed: set[str] = set()
+        self._whole_trees: dict[str, str] | None = None
+        self._ucf_files: dict[str, list[str]] | None = None
+
+    def command_needs(self, argv: Sequence[str], path: str, because: str) -> Iterable[Finding]:
+        package = self.world.packages.owner(path)
+        if package is not None:
+            yield from self._keep(package, _Level.WHOLE, path)
+
+    def needs(self, entry: Entry) -> Iterable[Finding]:
+        if entry.is_directory:
+            return
+        package = self.world.packages.owner(entry.path)
+        if package is None:
+            yield from self._toolchain_needs(entry)
+            return
+        if _rules().left_out.match(entry.path):
+            return
+        yield from self._licence_needs(package, entry.path)
+        if entry.is_file:
+            level = _Level.WHOLE if _is_program(entry) else _Level.DATA
+            yield from self._keep(package, level, entry.path)
+
+    def _keep(self, package: Package, level: _Level, because: str) -> Iterator[Need]:
+        """Everything that keeping ``package`` at ``level`` brings, dependencies included."""
+        pending = [(package, level)]
+        while pending:
+            package, level = pending.pop()
+            level = _limited(package, level)
+            if level <= self._levels.get(package.key, _Level.REACHED):
+                continue
+            self._levels[package.key] = level
+            yield from self._licence_needs(package, because)
+            yield from self._content_needs(package, level, because)
+            pending.extend((dependency, level) for dependency in self._dependencies(package))
+
+    def _dependencies(self, package: Package) -> Iterator[Package]:
+        known = self.world.packages.packages
+        rules = _rules()
+        suffix = next((s for s in rules.companion_suffixes if package.name.endswith(s)), "")
+        patterns = [*rules.companions.get(package.name, ()), package.name.removesuffix(suffix)]
+        companions = [p.key for p in known.values() if _is_named(p.name, patterns)]
+        for key in (*package.depends, *companions):
+            dependency = known.get(key)
+            if dependency is not None and not rules.script_only.match(dependency.name):
+                yield dependency
+
+    def _content_needs(self, package: Package, level: _Level, because: str) -> Iterator[Need]:
+        reason = f"package {package.name} {package.version}"
+        for path in package.files:
+            entry = self.world.rootfs.entries[path]
+            if self._is_wanted(entry, level):
+                yield Need(path, Group.PACKAGE, reason, because, optional=True)
+        for path in self._generated_for(package):
+            yield Need(path, Group.PACKAGE, reason, because, optional=True)
+
+    def _is_wanted(self, entry: Entry, level: _Level) -> bool:
+        if _rules().left_out.match(entry.path):
+            return False
+        if entry.is_directory:
+            plain = (entry.uid, entry.gid, entry.mode) == (0, 0, 0o755)
+            return not plain or not self.world.rootfs.children(entry.path)
+        if level is _Level.WHOLE:
+            return True
+        target = self.world.rootfs.lookup(entry.path) if entry.is_symlink else entry
+        return target is None or not _is_program_file(target)
+
+    def _generated_for(self, package: Package) -> Iterator[str]:
+        """What package scripts made for this package: the tables' ``used_by``, ucf's registry."""
+        rootfs, table = self.world.rootfs, generated_table()
+        for row in table.paths:
+            if _is_named(package.name, row.used_by):
+                for pattern in row.paths:
+                    found = entries_at(rootfs, pattern)
+                    yield from (entry.path for entry in found if row.matches(rootfs, entry))
+        for copy_row in table.copies:
+            if _is_named(package.name, copy_row.used_by):
+                yield from (path for path, _ in copy_row.pairs)
+        for link_row in table.links:
+            if _is_named(package.name, link_row.used_by):
+                for top in link_row.under:
+                    found = rootfs.walk(top.rstrip("/"))
+                    yield from (e.path for e in found if e.is_symlink and link_row.matches(e))
+        yield from self._ucf_of(package.name)
+
+    def _ucf_of(self, name: str) -> Sequence[str]:
+        if self._ucf_files is None:
+            self._ucf_files = {}
+            for line in self.world.rootfs.read_text(_UCF_REGISTRY).splitlines():
+                owner, _, path = line.partition(" ")
+                self._ucf_files.setdefault(owner.strip(), []).append(path.strip())
+        return self._ucf_files.get(name, ())
+
+    def _licence_needs(self, package: Package, because: str) -> Iterator[Need]:
+        """Debian policy 12.5: /usr/share/doc/PACKAGE/copyright, also behind a link; Alpine and
+        Wolfi: /usr/share/licenses/PACKAGE."""
+        if package.key in self._licensed:
+            return
+        self._licensed.add(package.key)
+        for path, scope in (
+            (f"/usr/share/doc/{package.name}/copyright", Scope.PATH),
+            (f"/usr/share/licenses/{package.name}", Scope.TREE),
+        ):
+            if self.world.rootfs.lookup(path) is not None:
+                yield Need(path, Group.PACKAGE, "licence texts", because, scope, optional=True)
+
+    def _toolchain_needs(self, entry: Entry) -> Iterator[Need]:
+        if self._whole_trees is None:
+            self._whole_trees = {
+                path: toolchain.unit
+                for toolchain in find_toolchains(self.world.rootfs, self.world.config)
+                if toolchain.whole
+                for path in toolchain.paths
+            }
+        if not self._whole_trees:
+            return
+        path = entry.path
+        while path:
+            unit = self._whole_trees.pop(path, None)
+            if unit is not None:
+                yield Need(path, Group.RUNTIME, unit, entry.path, Scope.TREE)
+            path = path.rpartition("/")[0]
+
+
+def _limited(package: Package, level: _Level) -> _Level:
+    """The base set and collections of programs are kept as far as they are reached, and so is what
+    a module or the ambient needs decide about."""
+    rules = _rules()
+    if rules.handled.match(package.name):
+        return _Level.REACHED
+    if rules.complete.match(package.name):
+        return level
+    if package.essential or rules.collections.match(package.name):
+        return _Level.REACHED
+    return level
+
+
+def _is_program(entry: Entry) -> bool:
+    """An executable in a directory of programs, or in one right below it (``libexec/NAME/``)."""
+    directories = entry.path.split("/")[1:-1]
+    return entry.is_executable and not _rules().program_directories.isdisjoint(directories[-2:])
+
+
+def _is_program_file(entry: Entry) -> bool:
+    """A program, wherever it lies: not part of what a library needs of its package.
+    Shared objects are executable on some distributions (Debian policy 8.1: not on Debian)."""
+    return entry.is_executable and not _SHARED_OBJECT.search(entry.path)
+
+
+def _is_named(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    """A pattern that matches a name or path for which one of the globs holds: ``*`` within a
+    component, ``**`` over any number of them."""
+    return re.compile("|".join(_glob_regex(pattern) for pattern in patterns))
+
+
+def _glob_regex(pattern: str) -> str:
+    tokens = re.split(r"(\*\*|\*|\[[^]]*\]|\?)", pattern)
+    known = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+    parts = [known.get(t) or (t if t.startswith("[") else re.escape(t)) for t in tokens]
+    return f"(?:{''.join(parts)})\\Z"

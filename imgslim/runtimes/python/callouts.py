@@ -1,0 +1,133 @@
+"""What Python code asks of the system: programs that it runs, libraries that it opens by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+
+from imgslim.commands import resolve_command
+from imgslim.model import Finding, Group, Need, Problem, Severity
+from imgslim.runtimes.python.source import Call
+from imgslim.runtimes.python.tables import hidden
+from imgslim.world import World
+
+_SHELL = "/bin/sh"
+_RUNS = re.compile(
+    rb"""\b(?:run|Popen|call|check_call|check_output|which|find_executable)"""
+    rb"""\(\s*\[?\s*["']([A-Za-z][\w.+-]*)["']"""
+)
+_RUN_MARKERS = (b"subprocess", b"which", b"find_executable")
+_LIBRARY_MARKERS = (b"CDLL", b"LoadLibrary", b"find_library", b"dlopen")
+
+
+def opens_libraries(data: bytes) -> bool:
+    """Whether a source may open libraries by name: worth a look at its calls."""
+    return b"ctypes" in data and any(marker in data for marker in _LIBRARY_MARKERS)
+
+
+def programs_run(data: bytes) -> set[str]:
+    """The programs that a source runs by a literal name, as a quick pattern sees them."""
+    if not any(marker in data for marker in _RUN_MARKERS):
+        return set()
+    return {name.decode("ascii") for name in _RUNS.findall(data)}
+
+
+def program_findings(world: World, path: str, calls: Iterable[Call]) -> Iterator[Finding]:
+    """The commands that the user's own code runs by literal words."""
+    for call in calls:
+        kind = hidden().calls.get(call.name)
+        because = f"{path}"
+        words = _words(call, kind)
+        if not words:
+            continue
+        if kind == "program":
+            found = world.which(words[0])
+            if found is not None:
+                yield Need(found, Group.PROGRAM, "programs that run", because)
+        elif kind == "line" or (kind == "argv" and call.shell):
+            yield from resolve_command(world, (_SHELL, "-c", words[0]), because)
+        elif kind in ("argv", "arguments"):
+            yield from resolve_command(world, words, because)
+
+
+def _words(call: Call, kind: str | None) -> tuple[str, ...]:
+    if kind is None or not call.arguments:
+        return ()
+    first = call.arguments[0]
+    if kind == "arguments":
+        words = [first]
+        # os.execl*: the second argument is what the program sees as its own name.
+        rest = call.arguments[2:] if call.name.startswith("os.") else call.arguments[1:]
+        words += list(rest)
+    elif kind == "argv" and len(call.arguments) > 1 and call.name.startswith("os."):
+        second = call.arguments[1]
+        words = [first, *(second[1:] if isinstance(second, tuple) else ())]
+    else:
+        words = list(first) if isinstance(first, tuple) else [first]
+    leading: list[str] = []
+    for word in words:
+        if not isinstance(word, str):
+            break
+        leading.append(word)
+    return tuple(leading) if leading and leading[0] else ()
+
+
+def library_findings(world: World, path: str, calls: Iterable[Call]) -> Iterator[Finding]:
+    """The libraries that code opens by a literal name, and what ``find_library`` itself needs."""
+    for call in calls:
+        kind = hidden().calls.get(call.name)
+        name = call.arguments[0] if call.arguments else None
+        if kind == "find":
+            yield from _find_library_needs(world, path)
+            if isinstance(name, str):
+                yield from _library_needs(world, f"lib{name}.so", path, prefix=True)
+        elif kind == "library" and isinstance(name, str) and ".so" in name:
+            yield from _library_needs(world, name, path, prefix=False)
+
+
+def _find_library_needs(world: World, path: str) -> Iterator[Finding]:
+    reason = "ctypes.util.find_library"
+    for needed in hidden().find_library:
+        yield Need(needed, Group.SYSTEM, reason, path, optional=True)
+    fallbacks = [found for name in hidden().find_library_fallbacks if (found := world.which(name))]
+    if fallbacks and world.rootfs.lookup(hidden().find_library[0]) is None:
+        yield Problem(
+            "find-library-fallback",
+            Severity.INFO,
+            path,
+            f"ctypes.util.find_library has no ldconfig here and runs {', '.join(fallbacks)}",
+            "left out: name the library by its soname, or keep them with --also-run",
+        )
+
+
+def _library_needs(world: World, name: str, path: str, *, prefix: bool) -> Iterator[Need]:
+    if "/" in name:
+        yield Need(name, Group.LIBRARY, "libraries opened by name", path, optional=True)
+        return
+    for directory in library_directories(world):
+        for child in world.rootfs.children(directory):
+            fits = child.startswith(f"{name}.") if prefix else child == name
+            if fits or child == name:
+                found = f"{directory}/{child}"
+                yield Need(found, Group.LIBRARY, "libraries opened by name", path, optional=True)
+
+
+def library_directories(world: World) -> tuple[str, ...]:
+    """The directories where a loader finds libraries by soname, canonical: LD_LIBRARY_PATH and
+    the usual ones (ld.so(8), /etc/ld.so.conf.d of the distributions, musl's default path)."""
+    named = (world.config.env_value("LD_LIBRARY_PATH") or "").split(":")
+    usual = ["/lib", "/usr/lib", "/usr/local/lib", "/lib64", "/usr/lib64", "/usr/local/lib64"]
+    usual += [
+        f"{top}/{name}"
+        for top in ("/lib", "/usr/lib")
+        for name in world.rootfs.children(world.rootfs.resolve(top).path)
+        if _multiarch().fullmatch(name)
+    ]
+    places = [world.rootfs.resolve(place).path for place in (*named, *usual) if place]
+    return tuple(dict.fromkeys(places))
+
+
+@cache
+def _multiarch() -> re.Pattern[str]:
+    return re.compile(r"[a-z0-9_]+-linux-[a-z0-9_]+")

@@ -1,0 +1,105 @@
+"""The data tables of this package, typed: ``data/python.toml`` and ``data/python-hidden.toml``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from imgslim.tables import load_table
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalPart:
+    """A part of the standard library that is left out unless one of ``modules`` is used."""
+
+    paths: tuple[str, ...]
+    prefix_paths: tuple[str, ...]
+    modules: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What reached code uses though no import statement says so (python-hidden.toml)."""
+
+    weak: dict[str, bool]
+    """Module: whether a module's unconditional import counts in any place of a distribution."""
+    aliases: dict[str, str]
+    test_directories: frozenset[str]
+    test_names: frozenset[str]
+    test_prefixes: tuple[str, ...]
+    test_suffixes: tuple[str, ...]
+    group_names: frozenset[str]
+    group_prefixes: tuple[str, ...]
+    plugin_markers: tuple[bytes, ...]
+    url_modules: dict[str, tuple[str, ...]]
+    calls: dict[str, str]
+    find_library: tuple[str, ...]
+    find_library_fallbacks: tuple[str, ...]
+    config_suffixes: tuple[str, ...]
+    largest_config_bytes: int
+
+    def is_test(self, path: str) -> bool:
+        """Whether a path below a package is one of its tests, or a build script."""
+        *directories, name = path.split("/")
+        return (
+            name in self.test_names
+            or name.startswith(self.test_prefixes)
+            or name.endswith(self.test_suffixes)
+            or not self.test_directories.isdisjoint(directories)
+        )
+
+    def is_plugin_group(self, group: str) -> bool:
+        return group not in self.group_names and not group.startswith(self.group_prefixes)
+
+
+@cache
+def optional_parts() -> tuple[OptionalPart, ...]:
+    """The rows of ``[[optional]]``."""
+    return tuple(
+        OptionalPart(tuple(row["paths"]), tuple(row.get("prefix", ())), frozenset(row["modules"]))
+        for row in load_table("python")["optional"]
+    )
+
+
+@cache
+def claimed_paths(standalone: bool) -> tuple[str, ...]:
+    """Globs below a CPython's prefix; ``standalone``: those of a prefix of its own, too."""
+    rows = load_table("python")["claim"]
+    chosen = (row for row in rows if standalone or not row.get("standalone", False))
+    return tuple(path for row in chosen for path in row["paths"])
+
+
+def venv_paths() -> tuple[str, ...]:
+    """Globs below a virtual environment for what no distribution put there."""
+    return tuple(load_table("python")["venv"]["paths"])
+
+
+def site_paths() -> tuple[str, ...]:
+    """Names in a site directory that are no user's."""
+    return tuple(load_table("python")["site"]["paths"])
+
+
+@cache
+def hidden() -> Hidden:
+    """The whole of python-hidden.toml."""
+    table = load_table("python-hidden")
+    tests, groups, find = table["tests"], table["groups"], table["find_library"]
+    return Hidden(
+        weak={name: row["firm"] for row in table["weak"] for name in row["modules"]},
+        aliases={row["module"]: row["provided_by"] for row in table["alias"]},
+        test_directories=frozenset(tests["directories"]),
+        test_names=frozenset(tests["names"]),
+        test_prefixes=tuple(tests["prefixes"]),
+        test_suffixes=tuple(tests["suffixes"]),
+        group_names=frozenset(groups["names"]),
+        group_prefixes=tuple(groups["prefixes"]),
+        plugin_markers=tuple(marker.encode() for marker in groups["markers"]),
+        url_modules={
+            scheme: tuple(row["modules"]) for row in table["url"] for scheme in row["schemes"]
+        },
+        calls={name: row["kind"] for row in table["call"] for name in row["names"]},
+        find_library=tuple(find["needs"]),
+        find_library_fallbacks=tuple(find["fallbacks"]),
+        config_suffixes=tuple(table["config"]["suffixes"]),
+        largest_config_bytes=table["config"]["largest_bytes"],
+    )

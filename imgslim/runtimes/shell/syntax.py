@@ -1,0 +1,80 @@
+"""Shell source to a syntax tree, by the tree-sitter grammar for bash (POSIX shells are close)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser
+
+WORD_TYPES = frozenset(
+    {
+        "word",
+        "number",
+        "string",
+        "raw_string",
+        "ansi_c_string",
+        "translated_string",
+        "concatenation",
+        "expansion",
+        "simple_expansion",
+        "brace_expression",
+        "extglob_pattern",
+        "arithmetic_expansion",
+        "command_substitution",
+        "process_substitution",
+    }
+)
+"""The node types that stand for one word of a command."""
+
+
+@cache
+def _parser() -> Parser:
+    # Imported late: most images are analysed for something else, and it costs 30 ms.
+    import tree_sitter
+    import tree_sitter_bash
+
+    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
+
+
+def parse_shell(source: bytes) -> Node:
+    """The root of the tree; ``has_error`` tells whether all of ``source`` was understood."""
+    return _parser().parse(source).root_node
+
+
+def text_of(node: Node) -> str:
+    """The source of a node, undecodable bytes as surrogate escapes."""
+    return (node.text or b"").decode("utf-8", "surrogateescape")
+
+
+def line_of(node: Node) -> int:
+    """The line that a node starts on, from 1."""
+    return int(node.start_point[0]) + 1
+
+
+def pieces(node: Node) -> Iterator[str | Node]:
+    """The children of a string or heredoc body, and the text that the grammar leaves between."""
+    source, start = node.text or b"", node.start_byte
+    position = start
+    for child in node.children:
+        if child.start_byte > position:
+            gap = source[position - start : child.start_byte - start]
+            yield gap.decode("utf-8", "surrogateescape")
+        yield child
+        position = child.end_byte
+    if node.end_byte > position:
+        yield source[position - start :].decode("utf-8", "surrogateescape")
+
+
+def functions_in(root: Node) -> Iterator[tuple[str, Node]]:
+    """Every function definition with its body, also nested ones."""
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        if node.type == "function_definition":
+            named = node.named_children
+            if len(named) > 1:
+                yield text_of(named[0]), named[-1]
+        pending.extend(reversed(node.named_children))

@@ -1,0 +1,54 @@
+"""Tests that need a real engine are skipped with a reason where none answers, never in CI.
+
+With ``IMGSLIM_REQUIRE_ENGINE=1`` a missing engine, builder or tool fails the run, so that a gate
+cannot pass by skipping.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+HOW_TO_ENABLE = "start one and make the base images: .ci/engine && .ci/bases"
+REQUIRED = os.environ.get("IMGSLIM_REQUIRE_ENGINE") == "1"
+
+
+@functools.cache
+def missing_engine() -> str | None:
+    """Why engine tests cannot run here, or None."""
+    if shutil.which("docker") is None:
+        return f"no docker command; {HOW_TO_ENABLE}"
+    answer = subprocess.run(["docker", "info"], capture_output=True, text=True, timeout=60)
+    return None if answer.returncode == 0 else f"no Docker engine answers; {HOW_TO_ENABLE}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Engine tests last: what fails fast shall fail first."""
+    items.sort(key=lambda item: item.get_closest_marker("engine") is not None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("engine") is None:
+        return
+    reason = missing_engine()
+    if reason and REQUIRED:
+        pytest.fail(reason, pytrace=False)
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[None]:
+    """Where everything must be there, a skip of any kind is a failure."""
+    report: pytest.TestReport = yield  # type: ignore[assignment]
+    if REQUIRED and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where nothing may be: {report.longrepr}"
+    return report  # type: ignore[return-value]

@@ -1,0 +1,367 @@
+"""Real builders for tests: a Dockerfile's text in, an image in the Docker engine out.
+
+Docker's legacy builder, buildah and BuildKit all leave their result in the Docker engine, so that
+what follows (its config, its tree, running it) is the same for the three. Builders that are not
+installed are skipped with the command that would bring them, see ``available_builders``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import posixpath
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BUILDERS = ("docker", "buildah", "buildkit")
+
+HOW_TO_INSTALL = {
+    "docker": "start a Docker engine: .ci/engine",
+    "buildah": "apt-get install -y --no-install-recommends buildah skopeo",
+    "buildkit": "go install github.com/moby/buildkit/cmd/buildkitd@v0.13.2 "
+    "github.com/moby/buildkit/cmd/buildctl@v0.13.2 (and apt-get install -y skopeo)",
+}
+
+ENGINE_PATHS = frozenset(
+    {
+        "/.dockerenv",
+        "/dev",
+        "/dev/console",
+        "/dev/pts",
+        "/dev/shm",
+        "/etc",
+        "/etc/hostname",
+        "/etc/hosts",
+        "/etc/mtab",
+        "/etc/resolv.conf",
+        "/proc",
+        "/sys",
+        "/",
+    }
+)
+"""What Docker itself puts into, or touches in, a container that it creates (its init layer)."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One entry of a real tree, in terms that compare: ``links`` are its hard-link partners."""
+
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+    size_bytes: int
+    mtime: int
+    target: str = ""
+    device: tuple[int, int] = (0, 0)
+    links: tuple[str, ...] = ()
+    capability: bytes = b""
+
+
+Nodes = dict[str, Node]
+
+
+class BuildFailedError(Exception):
+    """A builder refused a Dockerfile; the text is the end of what it said."""
+
+
+def command(*argv: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> bytes:
+    """Run ``argv``; its standard output. Raises BuildFailedError with what it said otherwise."""
+    result = subprocess.run(
+        argv,
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        env={**os.environ, **(env or {})},
+    )
+    if result.returncode:
+        said = (result.stdout + result.stderr).decode(errors="replace")
+        raise BuildFailedError(f"{' '.join(argv[:4])}: {said[-3000:]}")
+    return result.stdout
+
+
+def docker(*argv: str, stdin: bytes | None = None) -> bytes:
+    """Run a docker command with the legacy builder chosen."""
+    return command("docker", *argv, stdin=stdin, env={"DOCKER_BUILDKIT": "0"})
+
+
+def _find(program: str) -> str | None:
+    path = os.environ.get("PATH", "")
+    return shutil.which(program, path=f"{path}:/usr/sbin:{Path.home() / 'go' / 'bin'}")
+
+
+def missing_builder(name: str) -> str | None:
+    """The command that would bring the builder ``name``, or None when it is here."""
+    needed = {
+        "docker": ("docker",),
+        "buildah": ("buildah", "skopeo"),
+        "buildkit": ("buildkitd", "buildctl", "skopeo"),
+    }
+    return None if all(map(_find, needed[name])) else HOW_TO_INSTALL[name]
+
+
+def require_builder(name: str) -> None:
+    """Skip the running test, with a reason, when the builder ``name`` is not installed."""
+    how = missing_builder(name)
+    if how:
+        pytest.skip(f"{name} is not installed; to enable: {how}")
+
+
+def build(builder: str, dockerfile: str, tag: str, bases: Sequence[str] = ()) -> None:
+    """Build ``dockerfile`` in an empty context and leave the image in Docker as ``tag``.
+
+    ``bases`` are the images of the Docker engine that it names: other builders are handed them.
+    """
+    with tempfile.TemporaryDirectory(prefix="imgslim-build-") as folder:
+        context = Path(folder) / "context"
+        context.mkdir()
+        (Path(folder) / "Dockerfile").write_text(dockerfile, encoding="utf-8")
+        match builder:
+            case "docker":
+                _build_with_docker(Path(folder), tag)
+            case "buildah":
+                _build_with_buildah(Path(folder), tag, bases)
+            case "buildkit":
+                _build_with_buildkit(Path(folder), tag, bases)
+            case _:
+                raise ValueError(builder)
+
+
+def _build_with_docker(folder: Path, tag: str) -> None:
+    docker(
+        "build",
+        "--network=host",
+        "--force-rm",
+        f"--file={folder / 'Dockerfile'}",
+        f"--tag={tag}",
+        str(folder / "context"),
+    )
+
+
+def _full_name(name: str) -> str:
+    last = name.rpartition("/")[2]
+    return name if ":" in last else f"{name}:latest"
+
+
+def _build_with_buildah(folder: Path, tag: str, bases: Sequence[str]) -> None:
+    store = ("--root", str(folder / "store"), "--runroot", str(folder / "run"))
+    place = f"{folder / 'store'}+{folder / 'run'}"
+    for base in map(_full_name, bases):
+        target = f"containers-storage:[overlay@{place}]localhost/{base}"
+        command("skopeo", "copy", "--quiet", f"docker-daemon:{base}", target)
+    try:
+        command(
+            "buildah",
+            *store,
+            "bud",
+            "--isolation=chroot",
+            "--pull-never",
+            "--format=docker",
+            f"--file={folder / 'Dockerfile'}",
+            "--tag=localhost/result:latest",
+            str(folder / "context"),
+        )
+        archive = folder / "result.tar"
+        command(
+            "buildah", *store, "push", "--quiet", "localhost/result:latest",
+            f"docker-archive:{archive}:{_full_name(tag)}",
+        )  # fmt: skip
+        docker("load", "--quiet", f"--input={archive}")
+    finally:
+        command("buildah", *store, "rm", "--all")
+        overlay = str(folder / "store" / "overlay")
+        if os.path.ismount(overlay):
+            command("umount", overlay)
+
+
+def _build_with_buildkit(folder: Path, tag: str, bases: Sequence[str]) -> None:
+    layouts: list[str] = []
+    for index, base in enumerate(map(_full_name, bases)):
+        layout = folder / f"base-{index}"
+        command("skopeo", "copy", "--quiet", f"docker-daemon:{base}", f"oci:{layout}:base")
+        digest = json.loads((layout / "index.json").read_text())["manifests"][0]["digest"]
+        layouts += [
+            f"--oci-layout=base-{index}={layout}",
+            f"--opt=context:{base}=oci-layout://base-{index}@{digest}",
+            f"--opt=context:{base.removesuffix(':latest')}=oci-layout://base-{index}@{digest}",
+        ]
+    archive = folder / "result.tar"
+    with _buildkitd(folder) as address:
+        command(
+            _find("buildctl") or "buildctl",
+            f"--addr={address}",
+            "build",
+            "--frontend=dockerfile.v0",
+            f"--local=context={folder / 'context'}",
+            f"--local=dockerfile={folder}",
+            *layouts,
+            f"--output=type=docker,name={_full_name(tag)},dest={archive}",
+        )
+    docker("load", "--quiet", f"--input={archive}")
+
+
+@contextmanager
+def _buildkitd(folder: Path) -> Iterator[str]:
+    """A BuildKit daemon of its own, with an empty cache; the address it answers at."""
+    address = f"unix://{folder / 'buildkitd.sock'}"
+    log = folder / "buildkitd.log"
+    with log.open("wb") as output:
+        daemon = subprocess.Popen(
+            [
+                _find("buildkitd") or "buildkitd",
+                f"--root={folder / 'buildkit'}",
+                f"--addr={address}",
+                "--oci-worker-net=host",
+                "--oci-worker-snapshotter=overlayfs",
+                "--containerd-worker=false",
+            ],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            for _ in range(100):
+                if (folder / "buildkitd.sock").exists() or daemon.poll() is not None:
+                    break
+                time.sleep(0.1)
+            if daemon.poll() is not None:
+                raise BuildFailedError(log.read_text(errors="replace")[-3000:])
+            yield address
+        finally:
+            daemon.terminate()
+            daemon.wait(30)
+
+
+def has_image(tag: str) -> bool:
+    """Whether the engine has an image of that name; an engine that does not answer has none."""
+    return not subprocess.run(["docker", "image", "inspect", tag], capture_output=True).returncode
+
+
+def import_over(base: str, tar: bytes, tag: str, lines: Sequence[str] = ()) -> None:
+    """Make an image of ``base`` with a tar laid over it and Dockerfile ``lines`` behind it."""
+    with tempfile.TemporaryDirectory(prefix="imgslim-import-") as folder:
+        Path(folder, "layer.tar").write_bytes(tar)
+        text = "\n".join([f"FROM {base}", "ADD layer.tar /", *lines])
+        Path(folder, "Dockerfile").write_text(text + "\n", encoding="utf-8")
+        docker("build", "--quiet", f"--tag={tag}", folder)
+
+
+def remove_image(*tags: str) -> None:
+    """Remove images; those that are not there are no fault."""
+    subprocess.run(["docker", "rmi", "--force", *tags], capture_output=True)
+
+
+def image_config(tag: str) -> dict[str, Any]:
+    """The ``Config`` object of an image as the engine shows it."""
+    config: dict[str, Any] = json.loads(docker("image", "inspect", tag))[0]["Config"]
+    return config
+
+
+def run(tag: str, *argv: str, options: Sequence[str] = ()) -> str:
+    """Run a container to its end; what it wrote to standard output."""
+    return docker("run", "--rm", "--network=none", *options, tag, *argv).decode()
+
+
+def exported_tree(tag: str) -> Nodes:
+    """The tree of a created container as ``docker export`` writes it."""
+    name = docker("create", tag, "/none").decode().strip()
+    try:
+        return read_nodes(docker("export", name))
+    finally:
+        docker("rm", "--force", name)
+
+
+def saved_layers(tag: str) -> list[bytes]:
+    """The layers of an image, base first, each as an uncompressed tar."""
+    with tarfile.open(fileobj=io.BytesIO(docker("save", tag))) as outer:
+        manifest = json.load(_member(outer, "manifest.json"))[0]
+        return [_member(outer, layer).read() for layer in manifest["Layers"]]
+
+
+def _member(archive: tarfile.TarFile, name: str) -> io.BufferedIOBase:
+    member = archive.extractfile(name)
+    assert member is not None, name
+    return member  # type: ignore[return-value]
+
+
+def saved_tree(tag: str) -> Nodes:
+    """The tree of a built image, its layers laid over each other; nothing of the engine in it.
+
+    For images whose layers only add (what a Dockerfile of COPY lines gives): no whiteouts.
+    """
+    merged: Nodes = {}
+    for layer in saved_layers(tag):
+        nodes = read_nodes(layer)
+        assert not [path for path in nodes if "/.wh." in path]
+        merged.update(nodes)
+    return merged
+
+
+def layers_size_bytes(tag: str) -> int:
+    """Bytes of regular files over all layers of an image, a hard link once."""
+    total = 0
+    for layer in saved_layers(tag):
+        with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+            total += sum(member.size for member in archive if member.isreg())
+    return total
+
+
+_KINDS = {
+    tarfile.DIRTYPE: "directory",
+    tarfile.SYMTYPE: "symlink",
+    tarfile.CHRTYPE: "character device",
+    tarfile.BLKTYPE: "block device",
+    tarfile.FIFOTYPE: "fifo",
+}
+
+
+def read_nodes(tar: bytes) -> Nodes:
+    """The entries of a tar by absolute path, hard links with the facts of their first name."""
+    nodes: Nodes = {}
+    first_names: dict[str, str] = {}
+    groups: dict[str, list[str]] = {}
+    with tarfile.open(
+        fileobj=io.BytesIO(tar), errors="surrogateescape", encoding="utf-8"
+    ) as archive:
+        for member in archive:
+            path = _absolute(member.name)
+            target = _absolute(member.linkname) if member.islnk() else path
+            first = first_names.get(target, target)
+            nodes[path] = nodes[first] if member.islnk() else _node(member)
+            first_names[path] = first
+            groups.setdefault(first, []).append(path)
+    for names in groups.values():
+        for name in names:
+            others = tuple(sorted(set(names) - {name}))
+            nodes[name] = replace(nodes[name], links=others)
+    return nodes
+
+
+def _absolute(name: str) -> str:
+    return posixpath.normpath("/" + name)
+
+
+def _node(member: tarfile.TarInfo) -> Node:
+    capability = member.pax_headers.get("SCHILY.xattr.security.capability", "")
+    is_device = member.ischr() or member.isblk()
+    return Node(
+        kind=_KINDS.get(member.type, "file"),
+        mode=member.mode & 0o7777,
+        uid=member.uid,
+        gid=member.gid,
+        size_bytes=member.size if member.isreg() else 0,
+        mtime=int(member.mtime),
+        target=member.linkname if member.issym() else "",
+        device=(member.devmajor, member.devminor) if is_device else (0, 0),
+        capability=capability.encode("utf-8", "surrogateescape"),
+    )

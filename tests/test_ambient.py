@@ -1,0 +1,219 @@
+"""What programs expect of a system: each row waits for what can use it, and none is invented."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from imgslim.model import Entry, ImageConfig, Need, Scope
+from imgslim.runtimes.ambient import AmbientNeeds, home_of, load_rows, name_services
+from imgslim.runtimes.elf.parse import WATCHED_IMPORTS
+from imgslim.tables import load_table
+from imgslim.world import World
+from tests.elves import GLIBC, MUSL, elf
+from tests.worlds import Dir, Link, Tree, make_world
+
+LIBS = "/usr/lib/x86_64-linux-gnu"
+
+
+class Kept:
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self._entries = {entry.path: entry for entry in entries}
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._entries
+
+    def entries(self) -> Iterable[Entry]:
+        return self._entries.values()
+
+
+def needs(world: World, *kept: str) -> dict[str, Need]:
+    """The needs by path when ``kept`` are kept."""
+    runtime = AmbientNeeds(world)
+    entries = [world.rootfs.entries[path] for path in kept]
+    for entry in entries:
+        assert list(runtime.needs(entry)) == []
+    found = list(runtime.settle(Kept(entries)))
+    assert all(isinstance(finding, Need) and finding.optional for finding in found)
+    return {finding.path: finding for finding in found if isinstance(finding, Need)}
+
+
+def test_what_every_image_may_need(tmp_path: Path) -> None:
+    tree: Tree = {
+        "/tmp": Dir(0o1777),
+        "/etc/ssl/certs/ca-certificates.crt": "cert",
+        "/usr/share/zoneinfo/Europe/Paris": "TZif",
+        "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
+        "/etc/nsswitch.conf": "hosts: files dns\n",
+        "/etc/os-release": Link("../usr/lib/os-release"),
+        "/usr/lib/os-release": "ID=debian\n",
+        "/etc/mime.types": "text/html html\n",
+        "/bin": Link("usr/bin"),
+        "/usr/bin/true": "",
+        "/usr/share/doc/thing/README": "",
+    }
+    found = needs(make_world(tmp_path, tree))
+    assert found["/etc/ssl/certs"].scope is Scope.TREE
+    assert found["/usr/share/zoneinfo"].reason == "time zones"
+    expected = {"/tmp", "/etc/passwd", "/etc/nsswitch.conf", "/etc/os-release", "/bin"}
+    assert expected | {"/etc/mime.types"} <= set(found)
+    assert not any(path.startswith("/usr/share/doc") for path in found)
+
+
+NSS: Tree = {
+    f"{LIBS}/libnss_files.so.2": elf(),
+    f"{LIBS}/libnss_dns.so.2": elf(),
+    f"{LIBS}/libnss_myhostname.so.2": elf(),
+    f"{LIBS}/libnss_unused.so.2": elf(),
+    "/etc/nsswitch.conf": "passwd: files\nhosts: files [NOTFOUND=return] myhostname dns # x\n",
+    "/lib": Link("usr/lib"),
+}
+
+
+def libraries(found: dict[str, Need]) -> set[str]:
+    return {path.rpartition("/")[2] for path in found if ".so" in path}
+
+
+def test_name_service_modules_come_with_a_program_that_looks_names_up(tmp_path: Path) -> None:
+    asks = elf("libc.so.6", interpreter=GLIBC, imports=["getaddrinfo"])
+    world = make_world(tmp_path, NSS, {"/app": asks})
+    expected = {"libnss_files.so.2", "libnss_dns.so.2", "libnss_myhostname.so.2"}
+    assert libraries(needs(world, "/app")) == expected
+
+
+def test_the_libc_itself_imports_nothing(tmp_path: Path) -> None:
+    tree = {
+        "/app": elf("libc.so.6", interpreter=GLIBC),
+        f"{LIBS}/libc.so.6": elf(soname="libc.so.6", imports=["getaddrinfo", "iconv_open"]),
+        f"{LIBS}/gconv/ISO8859-1.so": elf(),
+    }
+    world = make_world(tmp_path, NSS, tree)
+    assert libraries(needs(world, "/app", f"{LIBS}/libc.so.6")) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("/usr/bin/convert", True), (f"{LIBS}/libstdc++.so.6.0.30", False)]
+)
+def test_conversion_modules_come_with_iconv(tmp_path: Path, name: str, kept: bool) -> None:
+    importer = elf("libc.so.6", interpreter=GLIBC, imports=["iconv_open"])
+    tree = {name: importer, f"{LIBS}/gconv/ISO8859-1.so": elf()}
+    found = needs(make_world(tmp_path, tree), name)
+    assert (f"{LIBS}/gconv" in found) is kept
+
+
+def test_thread_cancellation_loads_libgcc(tmp_path: Path) -> None:
+    tree = {
+        "/lib": Link("usr/lib"),
+        "/app": elf("libc.so.6", interpreter=GLIBC, imports=["pthread_exit"]),
+        f"{LIBS}/libgcc_s.so.1": elf(),
+    }
+    assert libraries(needs(make_world(tmp_path, tree), "/app")) == {"libgcc_s.so.1"}
+
+
+@pytest.mark.parametrize(("interpreter", "kept"), [(GLIBC, True), (MUSL, False)])
+def test_locales_and_cache_are_for_glibc(tmp_path: Path, interpreter: str, kept: bool) -> None:
+    tree = {
+        "/app": elf(interpreter=interpreter),
+        "/usr/lib/locale/C.utf8/LC_CTYPE": "",
+        "/etc/ld.so.cache": "",
+    }
+    found = needs(make_world(tmp_path, tree), "/app")
+    assert ("/usr/lib/locale" in found, "/etc/ld.so.cache" in found) == (kept, kept)
+
+
+def test_modules_beside_a_library_come_with_each_copy_of_it(tmp_path: Path) -> None:
+    tree: Tree = {
+        f"{LIBS}/libcrypto.so.3": elf(),
+        f"{LIBS}/ossl-modules/legacy.so": elf(),
+        "/opt/lib/libcrypto.so.3": elf(),
+        "/opt/lib/engines-3/afalg.so": elf(),
+        "/other/ossl-modules/legacy.so": elf(),
+    }
+    world = make_world(tmp_path, tree)
+    found = set(needs(world, f"{LIBS}/libcrypto.so.3", "/opt/lib/libcrypto.so.3"))
+    assert {f"{LIBS}/ossl-modules", "/opt/lib/engines-3"} <= found
+    assert "/other/ossl-modules" not in found
+
+
+def test_terminal_descriptions_come_with_a_terminal_library(tmp_path: Path) -> None:
+    tree: Tree = {
+        f"{LIBS}/libtinfo.so.6": elf(),
+        "/usr/share/terminfo/x/xterm-256color": "",
+        "/usr/share/terminfo/z/zenith": "",
+    }
+    world = make_world(tmp_path, tree)
+    assert "/usr/share/terminfo/x/xterm-256color" not in needs(world)
+    found = needs(world, f"{LIBS}/libtinfo.so.6")
+    assert "/usr/share/terminfo/x/xterm-256color" in found
+    assert "/usr/share/terminfo/z/zenith" not in found
+
+
+def test_directories_without_files_under_run_and_var(tmp_path: Path) -> None:
+    tree: Tree = {
+        "/run/app": Dir(uid=33),
+        "/var/run": Link("/run"),
+        "/var/lib/app/data/incoming": Dir(0o770, uid=33),
+        "/var/lib/other/state.db": "x",
+        "/var/lib/other/spool": Dir(),
+        "/var/lib/apt/lists/partial": Dir(0o700),
+        "/var/cache/apk": Dir(),
+    }
+    found = needs(make_world(tmp_path, tree))
+    empty = {p for p, n in found.items() if n.reason.startswith("empty directories")}
+    expected = {"/var/lib/app", "/var/lib/app/data", "/var/lib/app/data/incoming"}
+    assert empty == expected | {"/var/lib/other/spool", "/run/app"}
+    assert "/run" in found
+
+
+def test_what_the_config_names(tmp_path: Path) -> None:
+    config = ImageConfig(
+        working_dir="/srv/app",
+        user="web:web",
+        env=(("HOME", "/custom"),),
+        volumes=("/data",),
+    )
+    tree: Tree = {
+        "/etc/passwd": "root:x:0:0::/root:/bin/sh\nweb:x:33:33::/var/www:/sbin/nologin\n",
+        "/var/www/x": "",
+    }
+    found = needs(make_world(tmp_path, tree, config=config))
+    assert {"/srv/app", "/custom", "/var/www", "/data"} <= set(found)
+    assert found["/data"].scope is Scope.TREE
+
+
+@pytest.mark.parametrize(
+    ("user", "home"),
+    [("", "/root"), ("0", "/root"), ("web", "/var/www"), ("33:0", "/var/www"), ("nobody", "")],
+)
+def test_home_of(tmp_path: Path, user: str, home: str) -> None:
+    passwd = "root:x:0:0::/root:/bin/sh\nweb:x:33:33::/var/www:/sbin/nologin\n"
+    assert home_of(make_world(tmp_path, {"/etc/passwd": passwd}).rootfs, user) == home
+
+
+def test_a_path_through_links_keeps_the_links(tmp_path: Path) -> None:
+    tree: Tree = {
+        "/etc/pki/tls/certs": Link("/etc/ssl/certs"),
+        "/etc/ssl/certs/ca.pem": "cert",
+        "/usr/share/icu": Link("/opt/icu"),
+        "/opt/icu/72.1/icudt72l.dat": "",
+        "/lib/libicuuc.so.72": elf(),
+    }
+    found = needs(make_world(tmp_path, tree), "/lib/libicuuc.so.72")
+    assert {"/etc/pki/tls/certs", "/usr/share/icu", "/opt/icu/72.1/icudt72l.dat"} <= set(found)
+
+
+def test_name_services() -> None:
+    text = "# hosts: no\npasswd: files systemd\nhosts: mdns4 [NOTFOUND=return] dns\n"
+    assert set(name_services(text)) == {"files", "dns", "compat", "systemd", "mdns4"}
+
+
+def test_every_row_has_evidence_and_a_condition_that_can_come_true() -> None:
+    for row in load_table("ambient")["need"]:
+        assert row["evidence"], row["reason"]
+    for row in load_rows():
+        for condition in row.when:
+            word, _, argument = condition.partition(" ")
+            assert word in {"always", "glibc", "musl", "imports", "keeps", "env"}, condition
+            assert word != "imports" or argument in WATCHED_IMPORTS, condition

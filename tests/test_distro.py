@@ -1,0 +1,207 @@
+"""What of a system package is kept with the program or library that something reaches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imgslim.model import Command, Group, Need
+from imgslim.plan import Closure
+from imgslim.runtimes.distro import DistroPackages
+from imgslim.world import World
+from tests.worlds import Dir, File, Link, Tree, make_world
+
+
+def debian(packages: dict[str, tuple[str, dict[str, File | Dir | Link | str]]]) -> Tree:
+    """A Debian tree of packages: name → (further control fields, files)."""
+    tree: dict[str, File | Dir | Link | str] = {}
+    stanzas = []
+    for name, (fields, files) in packages.items():
+        stanzas.append(f"Package: {name}\nStatus: install ok installed\nVersion: 1\n{fields}")
+        listed = {**files, f"/usr/share/doc/{name}/copyright": f"licence of {name}"}
+        tree.update(listed)
+        tree[f"/var/lib/dpkg/info/{name}.list"] = "\n".join(listed)
+    return {**tree, "/var/lib/dpkg/status": "\n\n".join(stanzas)}
+
+
+PROGRAM = File("program", 0o755)
+TREE = debian(
+    {
+        "server": (
+            "Depends: server-common, libdata, debconf, libc6, adduser",
+            {
+                "/usr/sbin/server": PROGRAM,
+                "/usr/sbin/server-ctl": PROGRAM,
+                "/usr/share/man/man8/server.8.gz": "",
+                "/usr/include/server.h": "",
+                "/usr/lib/libserver.a": "",
+                "/usr/share/locale/de/LC_MESSAGES/server.mo": "",
+                "/lib/systemd/system/server.service": "",
+                "/etc/cron.daily/server": "",
+                "/usr/lib/server/plugin.so": File("", 0o755),
+                "/usr/lib/server/plugin.la": "",
+            },
+        ),
+        "server-common": (
+            "",
+            {"/etc/server/server.conf": "", "/var/lib/server": Dir(0o750, 33, 33)},
+        ),
+        "libdata": (
+            "Depends: libdata-common",
+            {
+                "/usr/lib/libdata.so.1": "",
+                "/usr/share/libdata/table": "",
+                "/usr/bin/data-tool": PROGRAM,
+                "/usr/share/libdata/script": File("#!/usr/bin/perl", 0o755),
+            },
+        ),
+        "libdata-common": ("", {"/usr/share/libdata/more": ""}),
+        "debconf": ("", {"/usr/share/debconf.pm": ""}),
+        "adduser": ("", {"/usr/sbin/adduser": PROGRAM}),
+        "libc6": ("", {"/usr/lib/libc.so.6": "", "/usr/lib/gconv/X.so": ""}),
+        "coreutils": (
+            "Essential: yes\nPre-Depends: libdata",
+            {"/usr/bin/ls": PROGRAM, "/usr/bin/cat": PROGRAM, "/etc/coreutils": ""},
+        ),
+        "gzip": (
+            "Essential: yes\nDepends: libdata",
+            {"/usr/bin/gzip": PROGRAM, "/usr/bin/zgrep": PROGRAM},
+        ),
+        "procps": ("", {"/usr/bin/ps": PROGRAM, "/usr/bin/top": PROGRAM}),
+        "perl-base": ("Essential: yes", {"/usr/bin/perl": PROGRAM, "/usr/lib/perl-base/a.pm": ""}),
+        "perl": ("Depends: perl-base, perl-modules", {"/usr/bin/cpan": PROGRAM}),
+        "perl-modules": ("", {"/usr/share/perl/b.pm": ""}),
+        "httpd": ("Depends: httpd-bin", {"/etc/httpd/httpd.conf": ""}),
+        "httpd-bin": ("", {"/usr/sbin/httpd": PROGRAM}),
+        "python3.11-minimal": ("Depends: libdata", {"/usr/bin/python3.11": PROGRAM}),
+        "ssl-cert": ("", {"/usr/sbin/make-ssl-cert": PROGRAM}),
+    }
+)
+
+
+def kept(world: World, *roots: str, command: bool = False) -> set[str]:
+    """The non-directories kept for ``roots``, licences apart."""
+    closure = Closure(world, [DistroPackages(world)])
+    for root in roots:
+        if command:
+            closure.add([Command((root,), root, "<entrypoint>")])
+        else:
+            closure.add([Need(root, Group.PROGRAM, "test", "<test>")])
+    closure.run()
+    paths = {k.entry.path for k in closure.kept.values() if not k.entry.is_directory}
+    return {path for path in paths if not path.endswith("/copyright")}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return make_world(tmp_path, TREE)
+
+
+CASES = [
+    (
+        "/usr/sbin/server",
+        {
+            "/usr/sbin/server",
+            "/usr/sbin/server-ctl",
+            "/usr/lib/server/plugin.so",
+            "/usr/lib/server/plugin.la",
+            "/etc/server/server.conf",
+            "/usr/lib/libdata.so.1",
+            "/usr/share/libdata/table",
+            "/usr/share/libdata/script",
+            "/usr/share/libdata/more",
+            "/usr/bin/data-tool",
+        },
+    ),
+    (
+        "/usr/lib/libdata.so.1",
+        {"/usr/lib/libdata.so.1", "/usr/share/libdata/table", "/usr/share/libdata/more"},
+    ),
+    ("/usr/bin/ls", {"/usr/bin/ls"}),
+    ("/usr/bin/gzip", {"/usr/bin/gzip"}),
+    ("/usr/bin/ps", {"/usr/bin/ps"}),
+    ("/usr/lib/libc.so.6", {"/usr/lib/libc.so.6"}),
+    ("/usr/bin/python3.11", {"/usr/bin/python3.11"}),
+    ("/usr/share/man/man8/server.8.gz", {"/usr/share/man/man8/server.8.gz"}),
+    (
+        "/usr/bin/perl",
+        {"/usr/bin/perl", "/usr/lib/perl-base/a.pm", "/usr/bin/cpan", "/usr/share/perl/b.pm"},
+    ),
+    ("/usr/sbin/httpd", {"/usr/sbin/httpd", "/etc/httpd/httpd.conf"}),
+]
+
+
+@pytest.mark.parametrize(("root", "expected"), CASES, ids=[case[0] for case in CASES])
+def test_what_comes_along(world: World, root: str, expected: set[str]) -> None:
+    assert kept(world, root) == expected
+
+
+def test_a_command_brings_its_package_wherever_it_lies(world: World) -> None:
+    script = "/usr/share/libdata/script"
+    assert kept(world, script, command=True) > kept(world, script)
+
+
+def test_a_packages_empty_directories_come_with_it(world: World) -> None:
+    closure = Closure(world, [DistroPackages(world)])
+    closure.add([Need("/usr/sbin/server", Group.PROGRAM, "test", "<test>")])
+    closure.run()
+    assert "/var/lib/server" in closure
+    assert closure.kept["/etc/server/server.conf"].reason == "package server-common 1"
+    assert closure.kept["/usr/share/doc/libdata/copyright"].reason == "licence texts"
+
+
+def test_a_program_after_the_library_brings_the_rest(world: World) -> None:
+    both = kept(world, "/usr/lib/libdata.so.1", "/usr/bin/data-tool")
+    assert {"/usr/bin/data-tool", "/usr/share/libdata/script"} < both
+
+
+def test_licence_texts_behind_a_link_to_another_packages(tmp_path: Path) -> None:
+    tree = dict(debian({"a": ("", {"/usr/lib/a.so": ""}), "b": ("", {"/usr/lib/b.so": ""})}))
+    del tree["/usr/share/doc/a/copyright"]
+    tree["/usr/share/doc/a"] = Link("b")
+    closure = Closure(world := make_world(tmp_path, tree), [DistroPackages(world)])
+    closure.add([Need("/usr/lib/a.so", Group.PROGRAM, "test", "<test>")])
+    closure.run()
+    assert {"/usr/share/doc/a", "/usr/share/doc/b/copyright"} <= set(closure.kept)
+    assert "/usr/lib/b.so" not in closure
+
+
+def test_licence_texts_of_alpine(tmp_path: Path) -> None:
+    world = make_world(
+        tmp_path,
+        {
+            "/lib/apk/db/installed": "P:app\nV:1\nF:usr/bin\nR:app\n",
+            "/usr/bin/app": PROGRAM,
+            "/usr/share/licenses/app/COPYING": "licence",
+        },
+    )
+    assert "/usr/share/licenses/app/COPYING" in kept(world, "/usr/bin/app")
+
+
+def test_what_package_scripts_made_comes_with_the_package(tmp_path: Path) -> None:
+    tree = {
+        **TREE,
+        "/etc/ssl/private/ssl-cert-snakeoil.key": "key",
+        "/etc/server/extra.conf": "from ucf",
+        "/var/lib/ucf/registry": "server-common \t /etc/server/extra.conf\n",
+    }
+    world = make_world(tmp_path, tree)
+    assert "/etc/ssl/private/ssl-cert-snakeoil.key" in kept(world, "/usr/sbin/make-ssl-cert")
+    assert "/etc/server/extra.conf" in kept(world, "/usr/sbin/server")
+    assert "/etc/server/extra.conf" not in kept(world, "/usr/bin/ls")
+
+
+def test_a_toolchain_of_one_piece_is_kept_whole_when_reached(tmp_path: Path) -> None:
+    npm = "/usr/local/lib/node_modules/npm"
+    tree: Tree = {
+        "/usr/local/include/node/node_version.h": "",
+        "/usr/local/bin/node": PROGRAM,
+        "/usr/local/bin/npm": Link("../lib/node_modules/npm/bin/npm-cli.js"),
+        f"{npm}/package.json": "{}",
+        f"{npm}/bin/npm-cli.js": PROGRAM,
+        f"{npm}/lib/npm.js": "",
+    }
+    world = make_world(tmp_path, tree)
+    assert f"{npm}/lib/npm.js" in kept(world, "/usr/local/bin/npm")
+    assert kept(world, "/usr/local/bin/node") == {"/usr/local/bin/node"}

@@ -1,0 +1,215 @@
+"""The main job on real images: build fat, rewrite, build slim, run both, compare.
+
+Each fixture is built, saved and analysed once a session. A route's need is taken away from the
+slim image's own tree, which a test here shows to equal the plan.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fixtures.build import Fixture, Route, build_fixture, load_fixtures
+from imgslim.model import Entry, Plan, unique_size_bytes
+from imgslim.pipeline import Analysis, analyze, rewrite
+from imgslim.rootfs import glob_regex
+from tests import engines
+from tests.containers import Answer, answers, running
+
+pytestmark = pytest.mark.engine
+
+FIXTURES = {fixture.name: fixture for fixture in load_fixtures()}
+ROUTES = [
+    pytest.param(fixture, route, id=f"{fixture.name}-{route.name}")
+    for fixture in FIXTURES.values()
+    for route in fixture.routes
+    if not fixture.squashed
+]
+MB = 1_000_000
+
+
+@dataclass(frozen=True)
+class Case:
+    """One fixture, from the fat image to the slim one."""
+
+    fixture: Fixture
+    fat_tag: str
+    slim_tag: str
+    archive: Path
+    analysis: Analysis
+    fat_answers: dict[str, Answer]
+
+    @property
+    def plan(self) -> Plan:
+        return self.analysis.plan
+
+
+class Cases:
+    """Cases by fixture, made when first asked for."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._folder = folder
+        self._stack = stack
+        self._made: dict[str, Case] = {}
+
+    def get(self, name: str) -> Case:
+        if name not in self._made:
+            self._made[name] = self._make(FIXTURES[name])
+        return self._made[name]
+
+    def _make(self, fixture: Fixture) -> Case:
+        fat_tag = build_fixture(fixture)
+        archive = self._folder / f"{fixture.name}.tar"
+        subprocess.run(["docker", "save", "--output", archive, fat_tag], check=True)
+        analysis = self._stack.enter_context(analyze(f"docker-archive:{archive}"))
+        slim_tag = f"imgslim-slim-{fixture.name}:latest"
+        engines.build("docker", rewrite(analysis), slim_tag)
+        self._stack.callback(engines.remove_image, slim_tag)
+        return Case(fixture, fat_tag, slim_tag, archive, analysis, answers(fat_tag, fixture))
+
+
+@pytest.fixture(scope="session")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cases]:
+    with ExitStack() as stack:
+        yield Cases(tmp_path_factory.mktemp("fixtures"), stack)
+
+
+@pytest.fixture(params=list(FIXTURES))
+def case(request: pytest.FixtureRequest, cases: Cases) -> Case:
+    return cases.get(request.param)
+
+
+def nodes_of(entries: list[Entry]) -> engines.Nodes:
+    """The entries of a plan or a rootfs in the terms in which real trees are compared."""
+    partners: dict[tuple[int, int], list[str]] = {}
+    for entry in entries:
+        if entry.is_file:
+            partners.setdefault(entry.inode, []).append(entry.path)
+    return {
+        entry.path: engines.Node(
+            kind=entry.kind.value,
+            mode=entry.mode,
+            uid=entry.uid,
+            gid=entry.gid,
+            size_bytes=entry.size_bytes,
+            mtime=int(entry.mtime),
+            target=entry.link_target,
+            device=entry.device,
+            links=tuple(p for p in sorted(partners.get(entry.inode, ())) if p != entry.path)
+            if entry.is_file
+            else (),
+            capability=dict(entry.xattrs).get("security.capability", b""),
+        )
+        for entry in entries
+    }
+
+
+def differences(expected: engines.Nodes, found: engines.Nodes) -> list[str]:
+    """Paths that differ, the engine's own left out, with what was expected and found."""
+    return [
+        f"{path}: expected {expected.get(path)}, found {found.get(path)}"
+        for path in sorted(expected.keys() | found.keys())
+        if expected.get(path) != found.get(path) and path not in engines.ENGINE_PATHS
+    ]
+
+
+def test_the_merged_view_equals_the_engines_own(case: Case) -> None:
+    merged = nodes_of(list(case.analysis.world.rootfs.entries.values()))
+    assert differences(merged, engines.exported_tree(case.fat_tag)) == []
+
+
+def test_the_slim_image_equals_the_plan(case: Case) -> None:
+    planned = nodes_of([keep.entry for keep in case.plan.keeps])
+    assert differences(planned, engines.exported_tree(case.slim_tag)) == []
+
+
+def test_the_slim_image_is_configured_as_the_fat_one(case: Case) -> None:
+    fat, slim = (_runtime_config(tag) for tag in (case.fat_tag, case.slim_tag))
+    assert slim == fat
+
+
+def _runtime_config(tag: str) -> dict[str, object]:
+    """The config without what only describes the build that made it."""
+    config = engines.image_config(tag)
+    return {key: value for key, value in config.items() if key not in ("Image", "Hostname")}
+
+
+def test_every_route_answers_as_on_the_fat_image(case: Case) -> None:
+    assert all(answer.status == 200 for answer in case.fat_answers.values()), case.fat_answers
+    assert answers(case.slim_tag, case.fixture) == case.fat_answers
+
+
+def test_the_predicted_size_is_the_measured_one(case: Case) -> None:
+    measured = engines.layers_size_bytes(case.slim_tag)
+    assert abs(case.plan.slim_size_bytes - measured) <= 0.02 * measured
+
+
+def test_the_slim_image_is_small(case: Case) -> None:
+    keeps = [keep.entry for keep in case.plan.keeps]
+    by_path = {entry.path: entry for entry in keeps}
+    name = case.fixture.folder.name
+    if name.startswith("go-"):
+        program = case.analysis.world.rootfs.resolve(case.plan.programs[-1].path).path
+        libraries = [entry for entry in keeps if ".so" in entry.path.rpartition("/")[2]]
+        native = unique_size_bytes([by_path[program], *libraries])
+        limit = native + (8 if name == "go-gin" else 3) * MB
+    else:
+        limit = {"python-gunicorn": 100, "python-debian-venv": 110}.get(name, 110) * MB
+    assert case.plan.slim_size_bytes <= limit
+
+
+@pytest.mark.parametrize(("fixture", "route"), ROUTES)
+def test_a_route_fails_without_the_need_that_it_covers(
+    fixture: Fixture, route: Route, cases: Cases
+) -> None:
+    case = cases.get(fixture.name)
+    tag = f"imgslim-without-{fixture.name}:latest"
+    removed = import_without(case.slim_tag, route.needs, tag)
+    try:
+        assert removed, f"none of {route.needs} is in the slim image"
+        with running(tag, fixture.port) as server:
+            answer = server.ask(route) if server else None
+        assert answer != case.fat_answers[route.name]
+    finally:
+        engines.remove_image(tag)
+
+
+def import_without(tag: str, patterns: tuple[str, ...], new_tag: str) -> list[str]:
+    """Make ``new_tag``: the image ``tag`` without the paths that match; returns those paths."""
+    import re
+
+    matches = [re.compile(glob_regex(pattern.lstrip("/"))).fullmatch for pattern in patterns]
+    removed: list[str] = []
+    container = engines.docker("create", tag).decode().strip()
+    try:
+        export = subprocess.Popen(["docker", "export", container], stdout=subprocess.PIPE)
+        changes = [f"--change={line}" for line in config_changes(tag)]
+        importing = subprocess.Popen(
+            ["docker", "import", *changes, "-", new_tag],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+        with (
+            tarfile.open(fileobj=export.stdout, mode="r|") as source,
+            tarfile.open(fileobj=importing.stdin, mode="w|", format=tarfile.PAX_FORMAT) as target,
+        ):
+            for member in source:
+                name = member.name.rstrip("/")
+                if any(match(name) for match in matches) or name.startswith(
+                    tuple(f"{path}/" for path in removed)
+                ):
+                    removed.append(name)
+                else:
+                    target.addfile(member, source.extractfile(member) if member.isreg() else None)
+        assert importing.stdin is not None
+        importing.stdin.close()
+        assert (export.wait(), importing.wait()) == (0, 0)
+    finally:
+        engines.docker("rm", "--force", "--volumes", container)
+    return removed

@@ -1,0 +1,276 @@
+"""The built image equals the plan, entry by entry, on three builders: every kind of entry there is.
+
+A torture tree is laid over a real Debian and a real Alpine; the plan keeps it with some of the
+system and drops some of it. The result is read from the saved layers, not with imgslim's code.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from imgslim.dockerfile import render_dockerfile
+from imgslim.layers import load_layers
+from imgslim.model import Drop, Entry, Group, Image, Keep, Kind, Origin, OriginKind, Plan
+from imgslim.rootfs import Rootfs, merge_layers
+from imgslim.sources import open_image
+from tests import engines
+from tests.engines import Node, Nodes
+
+pytestmark = pytest.mark.engine
+
+BASES = ("debian:bookworm", "alpine:3.18")
+
+CAPABILITY = "0100000202040000000000000000000000000000"
+"""cap_net_bind_service and cap_dac_override, effective (linux/capability.h, revision 2)."""
+
+NAMES = (
+    "sp ace", "dol$HOME", "${HOME}", "st*ar", 'qu"ote', "ap'os", "br[a]ck", "ha#sh", "-dash",
+    "back\\slash", "end\\", "ünï", "a\tb", "q?m", "{a,b}", "~tilde", "a;b&c", "%41", "<<EOF",
+    "new\nline", "x\udcffraw", "`id`", "$(id)", "!bang", "null", "a=b",
+)  # fmt: skip
+
+
+def add(
+    archive: tarfile.TarFile,
+    path: str,
+    kind: bytes = tarfile.REGTYPE,
+    *,
+    mode: int = 0o644,
+    owner: tuple[int, int] = (0, 0),
+    mtime: float = 1_600_000_000,
+    content: bytes = b"",
+    target: str = "",
+    device: tuple[int, int] = (0, 0),
+    capability: bool = False,
+) -> None:
+    member = tarfile.TarInfo(path.lstrip("/"))
+    member.type, member.mode, member.mtime, member.linkname = kind, mode, mtime, target
+    member.uid, member.gid = owner
+    member.devmajor, member.devminor = device
+    member.size = len(content)
+    if capability:
+        raw = bytes.fromhex(CAPABILITY).decode()
+        member.pax_headers = {"SCHILY.xattr.security.capability": raw}
+    archive.addfile(member, io.BytesIO(content))
+
+
+def torture_tar() -> bytes:
+    """Every kind of entry, with owners, modes and times that a careless copy changes."""
+    directory, link, hard = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        add(tar, "/t", directory, mode=0o755, mtime=1_600_000_001)
+        add(tar, "/t/plain", directory, mode=0o755, mtime=1_500_000_000)
+        add(tar, "/t/plain/old", content=b"old", mtime=1.25)
+        add(tar, "/t/plain/fine", content=b"fine", mtime=1_400_000_000.987654)
+        add(tar, "/t/plain/setuid", content=b"s", mode=0o6755)
+        add(tar, "/t/plain/owned", content=b"o", mode=0o640, owner=(1000, 2000))
+        add(tar, "/t/plain/dropped", content=b"dropped")
+        add(tar, "/t/whole", directory, mode=0o755, mtime=1_450_000_000)
+        add(tar, "/t/whole/setgid", directory, mode=0o2770, owner=(33, 33), mtime=1_300_000_000)
+        add(tar, "/t/whole/setgid/x", content=b"xx")
+        add(tar, "/t/whole/h1", content=b"inside")
+        add(tar, "/t/whole/setgid/h2", hard, target="t/whole/h1")
+        add(tar, "/t/whole/capable", content=b"c1", mode=0o755, capability=True)
+        add(tar, "/t/home", directory, mode=0o750, owner=(1000, 1000), mtime=1_250_000_000)
+        add(tar, "/t/home/.cache", directory, mode=0o700, owner=(1000, 1000))
+        add(tar, "/t/home/.cache/dropped", content=b"dropped", owner=(1000, 1000))
+        add(tar, "/t/home/key", content=b"k", mode=0o600, owner=(1000, 1000))
+        add(tar, "/t/home/link", link, target="key", owner=(1000, 1000), mtime=950_000_000)
+        add(tar, "/t/sticky", directory, mode=0o1777, mtime=1_200_000_000)
+        add(tar, "/t/empty", directory, mode=0o555, owner=(7, 8), mtime=1_000_000_000)
+        add(tar, "/t/big-ids", content=b"b", owner=(4_000_000, 5_000_000))
+        add(tar, "/t/link", link, target="plain/old", mtime=900_000_000)
+        add(tar, "/t/chain", link, target="link", mtime=900_000_001)
+        add(tar, "/t/absolute", link, target="/t/plain/old", mtime=900_000_002)
+        add(tar, "/t/dangling", link, target="no where", mtime=900_000_003, owner=(5, 6))
+        add(tar, "/t/to-directory", link, target="plain", mtime=900_000_004)
+        add(tar, "/t/linked", directory, mode=0o755, mtime=1_150_000_000)
+        add(tar, "/t/linked/one", content=b"across", mtime=800_000_000)
+        add(tar, "/t/linked/kept", content=b"kept")
+        add(tar, "/t/across", directory, mode=0o755)
+        add(tar, "/t/across/two", hard, target="t/linked/one")
+        add(tar, "/t/across/dropped", hard, target="t/linked/one")
+        add(tar, "/t/capable", content=b"c2", mode=0o755, capability=True)
+        add(tar, "/t/fifo", tarfile.FIFOTYPE, mode=0o622, owner=(3, 0), mtime=700_000_000)
+        add(tar, "/t/null", tarfile.CHRTYPE, mode=0o666, device=(1, 3), mtime=700_000_001)
+        add(tar, "/t/names", directory, mode=0o755, mtime=1_100_000_000)
+        add(tar, "/t/odd names", directory, mode=0o755, mtime=1_110_000_000)
+        for name in NAMES:
+            raw = name.encode("utf-8", "surrogateescape")
+            add(tar, f"/t/names/{name}", content=raw)
+            add(tar, f"/t/names/link to {name}", link, target=name, mtime=600_000_000)
+            add(tar, f"/t/odd names/{name}", directory, mode=0o711, mtime=1_120_000_000)
+            add(tar, f"/t/odd names/{name}/file", content=raw)
+            add(tar, f"/t/odd names/{name}/dropped", content=raw)
+        add(tar, "/t/names/dropped", content=b"dropped")
+        add(tar, "/t/volume", directory, mode=0o770, owner=(70, 70), mtime=1_050_000_000)
+        add(tar, "/t/volume/data", content=b"data", owner=(70, 70), mode=0o600)
+        add(tar, "/t/volume/link", link, target="data", mtime=900_000_005)
+        add(tar, "/t/volume/dropped", content=b"dropped")
+    return buffer.getvalue()
+
+
+def keeps_path(path: str) -> bool:
+    """The plan of these tests: the torture tree without ``dropped``, and a part of the system."""
+    if path == "/t" or path.startswith("/t/"):
+        return "dropped" not in path
+    return path in {
+        "/bin",
+        "/lib",
+        "/lib64",
+        "/sbin",
+        "/dev",
+        "/proc",
+        "/run",
+        "/tmp",
+        "/root",
+    } or (
+        path.startswith(("/etc/", "/lib/", "/usr/lib/os-release", "/var/"))
+        and not path.startswith(("/etc/apt", "/etc/apk", "/lib/apk", "/var/lib", "/var/cache/apt"))
+        and "/.wh." not in path
+    )
+
+
+def plan_of(rootfs: Rootfs, keeps: Callable[[str], bool]) -> Plan:
+    kept = {path for path in rootfs.entries if keeps(path)} | {"/"}
+    for path in tuple(kept):
+        while path != "/":
+            path = path.rpartition("/")[0] or "/"
+            kept.add(path)
+    entries = [rootfs.entries[path] for path in sorted(kept)]
+    return Plan(
+        programs=(),
+        keeps=tuple(Keep(entry, Group.APP, reason_of(entry), "<test>") for entry in entries),
+        drops=tuple(
+            Drop(entry, Origin(OriginKind.PACKAGE))
+            for path, entry in sorted(rootfs.entries.items())
+            if path not in kept
+        ),
+        problems=(),
+    )
+
+
+def reason_of(entry: Entry) -> str:
+    return f"files under /{entry.path.split('/')[1]}"
+
+
+@contextmanager
+def opened(tag: str) -> Iterator[tuple[Image, Rootfs]]:
+    with open_image(f"docker-daemon:{tag}") as image:
+        layers = load_layers(image)
+        with Rootfs(merge_layers(layers), [layer.blob for layer in layers]) as rootfs:
+            yield image, rootfs
+
+
+def expected_nodes(plan: Plan) -> Nodes:
+    """What the plan says of every kept entry but the root, which no layer of a build carries."""
+    names: dict[tuple[int, int], list[str]] = {}
+    for keep in plan.keeps:
+        if keep.entry.kind is Kind.FILE:
+            names.setdefault(keep.entry.inode, []).append(keep.entry.path)
+    return {
+        keep.entry.path: expected_node(keep.entry, names)
+        for keep in plan.keeps
+        if keep.entry.path != "/"
+    }
+
+
+def expected_node(entry: Entry, names: dict[tuple[int, int], list[str]]) -> Node:
+    group = names[entry.inode] if entry.is_file else [entry.path]
+    return Node(
+        kind=str(entry.kind),
+        mode=entry.mode,
+        uid=entry.uid,
+        gid=entry.gid,
+        size_bytes=entry.size_bytes,
+        mtime=int(entry.mtime),
+        target=entry.link_target,
+        device=entry.device,
+        links=tuple(sorted(set(group) - {entry.path})),
+        capability=dict(entry.xattrs).get("security.capability", b""),
+    )
+
+
+def comparable(nodes: Nodes, builder: str) -> Nodes:
+    """BuildKit records no directory in whose layer only its time changed: times of directories
+    are left out there (docs/copies.md)."""
+    nodes = {path: node for path, node in nodes.items() if path != "/"}
+    if builder != "buildkit":
+        return nodes
+    return {
+        path: replace(node, mtime=0) if node.kind == "directory" else node
+        for path, node in nodes.items()
+    }
+
+
+@pytest.fixture(scope="module", params=BASES)
+def torture_image(request: pytest.FixtureRequest) -> Iterator[str]:
+    base: str = request.param
+    if not engines.has_image(base):
+        pytest.skip(f"no image {base}; .ci/bases makes it, or: docker pull {base}")
+    tag = f"imgslim-test-torture-{base.partition(':')[0]}:latest"
+    engines.import_over(base, torture_tar(), tag, CHANGES)
+    yield tag
+    engines.remove_image(tag)
+
+
+CHANGES = (
+    "VOLUME /t/volume",
+    "ENV LD_PRELOAD=/nowhere.so TAR_OPTIONS=--nonsense PATH=/nowhere",
+    "USER 1000",
+    'ENTRYPOINT ["/t/plain/old"]',
+)
+
+
+@pytest.mark.parametrize("builder", engines.BUILDERS)
+def test_the_built_image_is_the_plan(builder: str, torture_image: str) -> None:
+    engines.require_builder(builder)
+    with opened(torture_image) as (image, rootfs):
+        plan = plan_of(rootfs, keeps_path)
+        text = render_dockerfile(image, rootfs, plan)
+    tag = f"imgslim-test-slim-{builder}:latest"
+    try:
+        engines.build(builder, text, tag, [torture_image])
+        built = comparable(engines.saved_tree(tag), builder)
+        size_bytes = engines.layers_size_bytes(tag)
+    finally:
+        engines.remove_image(tag)
+    expected = comparable(expected_nodes(plan), builder)
+    assert sorted(set(expected) - set(built)) == [], "missing"
+    assert sorted(set(built) - set(expected)) == [], "too much"
+    assert {p: (built[p], expected[p]) for p in built if built[p] != expected[p]} == {}
+    assert size_bytes == plan.slim_size_bytes, "something is stored twice"
+
+
+@pytest.mark.parametrize("builder", engines.BUILDERS)
+def test_triggers_of_the_fat_image_do_not_fire(builder: str) -> None:
+    engines.require_builder(builder)
+    base, fat, tag = (
+        BASES[0],
+        "imgslim-test-onbuild:latest",
+        f"imgslim-test-onbuilt-{builder}:latest",
+    )
+    if not engines.has_image(base):
+        pytest.skip(f"no image {base}; .ci/bases makes it, or: docker pull {base}")
+    changes = ("ONBUILD RUN exit 3", "ONBUILD COPY missing /missing", 'CMD ["/bin/true"]')
+    engines.import_over(base, torture_tar(), fat, changes)
+    try:
+        with opened(fat) as (image, rootfs):
+            plan = plan_of(rootfs, lambda path: path.startswith("/t/whole"))
+            text = render_dockerfile(image, rootfs, plan)
+        engines.build(builder, text, tag, [fat])
+        assert engines.image_config(tag)["OnBuild"] == [
+            "RUN exit 3",
+            "COPY missing /missing",
+        ]
+        built = comparable(engines.saved_tree(tag), builder)
+        assert built == comparable(expected_nodes(plan), builder)
+    finally:
+        engines.remove_image(tag, fat)
