@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from imgslim.dockerfile import render_dockerfile
-from imgslim.dockerfile import render_dockerfile
-from imgslim.layers import load_layers
+from imgslim.layers import OnProgress, load_layers
 from imgslim.model import Image, Layer, Plan
 from imgslim.packages import load_packages, unread_databases
 from imgslim.plan import build_plan
@@ -18,10 +17,6 @@ from imgslim.roots import resolve_roots
 from imgslim.runtimes.registry import start_runtimes
 from imgslim.sources import open_image
 from imgslim.world import World
-
-OnProgress = Callable[[str, int, int | None], None]
-"""Called with a phase's name, its bytes done, and its bytes in all where that is known."""
-
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
@@ -96,9 +91,4 @@ def derive_plan(world: World, also_run: Sequence[str] = ()) -> Plan:
 
 def rewrite(analysis: Analysis) -> str:
     """The text of the slim image's Dockerfile. Raises UnsupportedImageError."""
-    return render_dockerfile(analysis.image, analysis.world.rootfs, analysis.plan)
-
-
-def rewrite(analysis: Analysis) -> str:
-    """The Dockerfile of an analysis's plan. Raises UnsupportedImageError where none is exact."""
     return render_dockerfile(analysis.image, analysis.world.rootfs, analysis.plan)

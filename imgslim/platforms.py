@@ -40,9 +40,7 @@ def explain_command(world: World, argv: Argv) -> str:
     if any(name.startswith("io.buildpacks.") for name, _ in world.config.labels):
         return "a buildpack's process type, and the image lacks the launcher that knows it"
     if is_lambda(world, argv) and _HANDLER.fullmatch(word):
-        return (
-            "a Lambda handler, and the image lacks the runtime that loads it"
-        )
+        return "a Lambda handler, and the image lacks the runtime that loads it"
     if world.config.env_value("DYNO") or world.rootfs.get("/app/Procfile"):
         return "a process type of a Procfile, which the platform looks up"
     return ""

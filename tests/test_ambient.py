@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from imgslim.model import Entry, ImageConfig, Need, Scope
-from imgslim.runtimes.ambient import AmbientNeeds, home_of, load_rows, name_services
+from imgslim.runtimes.ambient import (
+    AmbientNeeds,
+    foreign_charset,
+    home_of,
+    load_rows,
+    name_services,
+)
 from imgslim.runtimes.elf.parse import WATCHED_IMPORTS
 from imgslim.tables import load_table
 from imgslim.world import World
@@ -101,6 +107,34 @@ def test_conversion_modules_come_with_iconv(tmp_path: Path, name: str, kept: boo
     tree = {name: importer, f"{LIBS}/gconv/ISO8859-1.so": elf()}
     found = needs(make_world(tmp_path, tree), name)
     assert (f"{LIBS}/gconv" in found) is kept
+
+
+@pytest.mark.parametrize(
+    ("env", "variable"),
+    [
+        ({"LANG": "de_DE.UTF-8"}, ""),
+        ({"LANG": "C.utf8"}, ""),
+        ({"LC_ALL": "POSIX", "LANG": "de_DE"}, ""),
+        ({"LANG": "de_DE"}, "LANG"),
+        ({"LC_CTYPE": "ja_JP.EUC-JP", "LANG": "C.UTF-8"}, "LC_CTYPE"),
+        ({"LC_ALL": "", "LANG": "de_DE@euro"}, "LANG"),
+    ],
+)
+def test_foreign_charset(env: dict[str, str], variable: str) -> None:
+    assert foreign_charset(ImageConfig(env=tuple(env.items()))) == variable
+
+
+def test_conversion_modules_come_with_a_locale_of_another_charset(tmp_path: Path) -> None:
+    config = ImageConfig(env=(("LANG", "de_DE.ISO-8859-1"),))
+    world = make_world(tmp_path, {f"{LIBS}/gconv/ISO8859-1.so": elf()}, config=config)
+    assert f"{LIBS}/gconv" in needs(world)
+
+
+def test_tls_configuration_comes_with_a_tls_library(tmp_path: Path) -> None:
+    tree: Tree = {"/etc/ssl/openssl.cnf": "", "/lib/libcrypto.so.3": elf()}
+    world = make_world(tmp_path, tree)
+    assert "/etc/ssl/openssl.cnf" not in needs(world)
+    assert "/etc/ssl/openssl.cnf" in needs(world, "/lib/libcrypto.so.3")
 
 
 def test_thread_cancellation_loads_libgcc(tmp_path: Path) -> None:
@@ -215,5 +249,7 @@ def test_every_row_has_evidence_and_a_condition_that_can_come_true() -> None:
     for row in load_rows():
         for condition in row.when:
             word, _, argument = condition.partition(" ")
-            assert word in {"always", "glibc", "musl", "imports", "keeps", "env"}, condition
+            assert word in {"always", "glibc", "musl", "imports", "keeps", "env", "charset"}, (
+                condition
+            )
             assert word != "imports" or argument in WATCHED_IMPORTS, condition

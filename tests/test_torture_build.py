@@ -24,7 +24,7 @@ from tests.engines import Node, Nodes
 
 pytestmark = pytest.mark.engine
 
-BASES = ("debian:bookworm", "alpine:3.18")
+ONBUILD_BASE = "debian:bookworm"
 
 CAPABILITY = "0100000202040000000000000000000000000000"
 """cap_net_bind_service and cap_dac_override, effective (linux/capability.h, revision 2)."""
@@ -60,66 +60,88 @@ def add(
     archive.addfile(member, io.BytesIO(content))
 
 
-def torture_tar() -> bytes:
-    """Every kind of entry, with owners, modes and times that a careless copy changes."""
-    directory, link, hard = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
+def torture_tar(*, torn: bool = False) -> bytes:
+    """Every kind of entry, with owners, modes and times that a careless copy changes.
+
+    ``torn``: a hard link leads out of the directories, so that none can be copied by itself.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        add(tar, "/t", directory, mode=0o755, mtime=1_600_000_001)
-        add(tar, "/t/plain", directory, mode=0o755, mtime=1_500_000_000)
-        add(tar, "/t/plain/old", content=b"old", mtime=1.25)
-        add(tar, "/t/plain/fine", content=b"fine", mtime=1_400_000_000.987654)
-        add(tar, "/t/plain/setuid", content=b"s", mode=0o6755)
-        add(tar, "/t/plain/owned", content=b"o", mode=0o640, owner=(1000, 2000))
-        add(tar, "/t/plain/dropped", content=b"dropped")
-        add(tar, "/t/whole", directory, mode=0o755, mtime=1_450_000_000)
-        add(tar, "/t/whole/setgid", directory, mode=0o2770, owner=(33, 33), mtime=1_300_000_000)
-        add(tar, "/t/whole/setgid/x", content=b"xx")
-        add(tar, "/t/whole/h1", content=b"inside")
-        add(tar, "/t/whole/setgid/h2", hard, target="t/whole/h1")
-        add(tar, "/t/whole/capable", content=b"c1", mode=0o755, capability=True)
-        add(tar, "/t/home", directory, mode=0o750, owner=(1000, 1000), mtime=1_250_000_000)
-        add(tar, "/t/home/.cache", directory, mode=0o700, owner=(1000, 1000))
-        add(tar, "/t/home/.cache/dropped", content=b"dropped", owner=(1000, 1000))
-        add(tar, "/t/home/key", content=b"k", mode=0o600, owner=(1000, 1000))
-        add(tar, "/t/home/link", link, target="key", owner=(1000, 1000), mtime=950_000_000)
-        add(tar, "/t/sticky", directory, mode=0o1777, mtime=1_200_000_000)
-        add(tar, "/t/empty", directory, mode=0o555, owner=(7, 8), mtime=1_000_000_000)
-        add(tar, "/t/big-ids", content=b"b", owner=(4_000_000, 5_000_000))
-        add(tar, "/t/link", link, target="plain/old", mtime=900_000_000)
-        add(tar, "/t/chain", link, target="link", mtime=900_000_001)
-        add(tar, "/t/absolute", link, target="/t/plain/old", mtime=900_000_002)
-        add(tar, "/t/dangling", link, target="no where", mtime=900_000_003, owner=(5, 6))
-        add(tar, "/t/to-directory", link, target="plain", mtime=900_000_004)
-        add(tar, "/t/linked", directory, mode=0o755, mtime=1_150_000_000)
-        add(tar, "/t/linked/one", content=b"across", mtime=800_000_000)
-        add(tar, "/t/linked/kept", content=b"kept")
-        add(tar, "/t/across", directory, mode=0o755)
-        add(tar, "/t/across/two", hard, target="t/linked/one")
-        add(tar, "/t/across/dropped", hard, target="t/linked/one")
-        add(tar, "/t/capable", content=b"c2", mode=0o755, capability=True)
-        add(tar, "/t/fifo", tarfile.FIFOTYPE, mode=0o622, owner=(3, 0), mtime=700_000_000)
-        add(tar, "/t/null", tarfile.CHRTYPE, mode=0o666, device=(1, 3), mtime=700_000_001)
-        add(tar, "/t/names", directory, mode=0o755, mtime=1_100_000_000)
-        add(tar, "/t/odd names", directory, mode=0o755, mtime=1_110_000_000)
-        for name in NAMES:
-            raw = name.encode("utf-8", "surrogateescape")
-            add(tar, f"/t/names/{name}", content=raw)
-            add(tar, f"/t/names/link to {name}", link, target=name, mtime=600_000_000)
-            add(tar, f"/t/odd names/{name}", directory, mode=0o711, mtime=1_120_000_000)
-            add(tar, f"/t/odd names/{name}/file", content=raw)
-            add(tar, f"/t/odd names/{name}/dropped", content=raw)
-        add(tar, "/t/names/dropped", content=b"dropped")
-        add(tar, "/t/volume", directory, mode=0o770, owner=(70, 70), mtime=1_050_000_000)
-        add(tar, "/t/volume/data", content=b"data", owner=(70, 70), mode=0o600)
-        add(tar, "/t/volume/link", link, target="data", mtime=900_000_005)
-        add(tar, "/t/volume/dropped", content=b"dropped")
+        add_directories(tar)
+        add_kinds(tar)
+        add_names(tar)
+        if torn:
+            add(tar, "/torn/of", content=b"torn")
+            for path in ("/t", "/t/plain", "/t/home", "/t/names", "/t/odd names"):
+                add(tar, f"{path}/torn", tarfile.LNKTYPE, target="torn/of")
     return buffer.getvalue()
+
+
+DIRECTORY, LINK, HARD = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
+
+
+def add_directories(tar: tarfile.TarFile) -> None:
+    add(tar, "/t", DIRECTORY, mode=0o755, mtime=1_600_000_001)
+    add(tar, "/t/plain", DIRECTORY, mode=0o755, mtime=1_500_000_000)
+    add(tar, "/t/plain/old", content=b"old", mtime=1.25)
+    add(tar, "/t/plain/fine", content=b"fine", mtime=1_400_000_000.987654)
+    add(tar, "/t/plain/setuid", content=b"s", mode=0o6755)
+    add(tar, "/t/plain/owned", content=b"o", mode=0o640, owner=(1000, 2000))
+    add(tar, "/t/plain/dropped", content=b"dropped")
+    add(tar, "/t/whole", DIRECTORY, mode=0o755, mtime=1_450_000_000)
+    add(tar, "/t/whole/setgid", DIRECTORY, mode=0o2770, owner=(33, 33), mtime=1_300_000_000)
+    add(tar, "/t/whole/setgid/x", content=b"xx")
+    add(tar, "/t/whole/h1", content=b"inside")
+    add(tar, "/t/whole/setgid/h2", HARD, target="t/whole/h1")
+    add(tar, "/t/whole/capable", content=b"c1", mode=0o755, capability=True)
+    add(tar, "/t/home", DIRECTORY, mode=0o750, owner=(1000, 1000), mtime=1_250_000_000)
+    add(tar, "/t/home/.cache", DIRECTORY, mode=0o700, owner=(1000, 1000))
+    add(tar, "/t/home/.cache/dropped", content=b"dropped", owner=(1000, 1000))
+    add(tar, "/t/home/key", content=b"k", mode=0o600, owner=(1000, 1000))
+    add(tar, "/t/home/link", LINK, target="key", owner=(1000, 1000), mtime=950_000_000)
+    add(tar, "/t/sticky", DIRECTORY, mode=0o1777, mtime=1_200_000_000)
+    add(tar, "/t/empty", DIRECTORY, mode=0o555, owner=(7, 8), mtime=1_000_000_000)
+    add(tar, "/t/volume", DIRECTORY, mode=0o770, owner=(70, 70), mtime=1_050_000_000)
+    add(tar, "/t/volume/data", content=b"data", owner=(70, 70), mode=0o600)
+    add(tar, "/t/volume/link", LINK, target="data", mtime=900_000_005)
+    add(tar, "/t/volume/dropped", content=b"dropped")
+
+
+def add_kinds(tar: tarfile.TarFile) -> None:
+    add(tar, "/t/big-ids", content=b"b", owner=(4_000_000, 5_000_000))
+    add(tar, "/t/link", LINK, target="plain/old", mtime=900_000_000)
+    add(tar, "/t/chain", LINK, target="link", mtime=900_000_001)
+    add(tar, "/t/absolute", LINK, target="/t/plain/old", mtime=900_000_002)
+    add(tar, "/t/dangling", LINK, target="no where", mtime=900_000_003, owner=(5, 6))
+    add(tar, "/t/to-directory", LINK, target="plain", mtime=900_000_004)
+    add(tar, "/t/linked", DIRECTORY, mode=0o755, mtime=1_150_000_000)
+    add(tar, "/t/linked/one", content=b"across", mtime=800_000_000)
+    add(tar, "/t/linked/kept", content=b"kept")
+    add(tar, "/t/across", DIRECTORY, mode=0o755)
+    add(tar, "/t/across/two", HARD, target="t/linked/one")
+    add(tar, "/t/across/dropped", HARD, target="t/linked/one")
+    add(tar, "/t/capable", content=b"c2", mode=0o755, capability=True)
+    add(tar, "/t/capable too", HARD, target="t/capable")
+    add(tar, "/t/fifo", tarfile.FIFOTYPE, mode=0o622, owner=(3, 0), mtime=700_000_000)
+    add(tar, "/t/null", tarfile.CHRTYPE, mode=0o666, device=(1, 3), mtime=700_000_001)
+
+
+def add_names(tar: tarfile.TarFile) -> None:
+    add(tar, "/t/names", DIRECTORY, mode=0o755, mtime=1_100_000_000)
+    add(tar, "/t/odd names", DIRECTORY, mode=0o755, mtime=1_110_000_000)
+    for name in NAMES:
+        raw = name.encode("utf-8", "surrogateescape")
+        add(tar, f"/t/names/{name}", content=raw)
+        add(tar, f"/t/names/link to {name}", LINK, target=name, mtime=600_000_000)
+        add(tar, f"/t/odd names/{name}", DIRECTORY, mode=0o711, mtime=1_120_000_000)
+        add(tar, f"/t/odd names/{name}/file", content=raw)
+        add(tar, f"/t/odd names/{name}/dropped", content=raw)
+    add(tar, "/t/names/dropped", content=b"dropped")
 
 
 def keeps_path(path: str) -> bool:
     """The plan of these tests: the torture tree without ``dropped``, and a part of the system."""
-    if path == "/t" or path.startswith("/t/"):
+    if path in {"/t", "/torn"} or path.startswith(("/t/", "/torn/")):
         return "dropped" not in path
     return path in {
         "/bin",
@@ -210,13 +232,22 @@ def comparable(nodes: Nodes, builder: str) -> Nodes:
     }
 
 
-@pytest.fixture(scope="module", params=BASES)
+VARIANTS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
+    "debian": ("debian:bookworm", False, ()),
+    "debian-torn": ("debian:bookworm", True, ()),
+    "debian-torn-without-tar": ("debian:bookworm", True, ("RUN rm /usr/bin/tar",)),
+    "alpine": ("alpine:3.18", False, ()),
+    "alpine-torn": ("alpine:3.18", True, ()),
+}
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
 def torture_image(request: pytest.FixtureRequest) -> Iterator[str]:
-    base: str = request.param
+    base, torn, lines = VARIANTS[request.param]
     if not engines.has_image(base):
         pytest.skip(f"no image {base}; .ci/bases makes it, or: docker pull {base}")
-    tag = f"imgslim-test-torture-{base.partition(':')[0]}:latest"
-    engines.import_over(base, torture_tar(), tag, CHANGES)
+    tag = f"imgslim-test-torture-{request.param}:latest"
+    engines.import_over(base, torture_tar(torn=torn), tag, (*lines, *CHANGES))
     yield tag
     engines.remove_image(tag)
 
@@ -253,7 +284,7 @@ def test_the_built_image_is_the_plan(builder: str, torture_image: str) -> None:
 def test_triggers_of_the_fat_image_do_not_fire(builder: str) -> None:
     engines.require_builder(builder)
     base, fat, tag = (
-        BASES[0],
+        ONBUILD_BASE,
         "imgslim-test-onbuild:latest",
         f"imgslim-test-onbuilt-{builder}:latest",
     )

@@ -18,8 +18,8 @@ Commands:
 {commands}
 
 IMAGE is one of
-  app:latest, sha256:4f5e       a name or id in the local engine (docker, podman)
-  app.tar                       a `docker save` archive, gzip or not
+  app:latest, sha256:4f5e       a name or id in the engine (docker, podman)
+  app.tar                       a `docker save` archive, compressed or not
   ./layout                      an OCI layout, as a directory or an archive
   -                             an archive on standard input
 or says which: docker-daemon:, docker-archive:, oci:, oci-archive:

@@ -14,10 +14,11 @@ The gathered tree is copied last and whole, so every directory arrives as it was
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, groupby
 
-from imgslim.copyplan.choice import Choice, Kept, Shape, choose_shapes
+from imgslim.copyplan.choice import Choice, Kept, Shape, below_or_same, choose_shapes
 from imgslim.copyplan.tools import Tools, find_tools
 from imgslim.copyplan.words import is_shell_word
 from imgslim.errors import UnsupportedImageError
@@ -38,6 +39,9 @@ MOUNTED_TREES = ("/dev", "/proc", "/sys")
 
 MOUNTED_FILES = frozenset({"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"})
 """The builder's own files during RUN: trap 23."""
+
+COPY_BYTES = 50_000
+"""Names in one COPY: an instruction has 65,535 bytes (trap 24), some for what escapes them."""
 
 SCATTERED_COPIES = 8
 """COPY lines of files for one reason; more (a licence text in each of 40 directories) are one
@@ -91,10 +95,11 @@ class PrunedTree:
 class Gathered:
     """What a stage with a shell puts together, in the order in which it has to.
 
-    ``contents`` speak of all but the trees. ``units`` are what one tar must carry together: single entries, or all names of one file.
-    ``moved`` are taken by rename (devices that a builder may not make, capabilities that a tool
-    may drop), each with its further names. ``directories`` are read from the running stage,
-    ``stated`` are those that a builder's mount or volume hides there. Both: children first.
+    ``contents`` speak of all but the trees. ``units`` are what one tar must carry together: single
+    entries, or all names of one file. ``moved`` are taken by rename (devices that a builder may not
+    make, capabilities that a tool may drop), each with its further names. ``directories`` are read
+    from the running stage, ``stated`` are those whose own state it does not show. Both:
+    children first.
     """
 
     contents: tuple[Content, ...] = ()
@@ -147,14 +152,16 @@ def plan_copies(image: Image, rootfs: Rootfs, plan: Plan) -> CopyPlan:
     hidden = (*MOUNTED_TREES, *(path.rstrip("/") or "/" for path in image.config.volumes))
     kept = Kept.of(rootfs, plan.keeps, hidden=hidden, mounted_files=MOUNTED_FILES)
     draft = _draft(kept, tools)
-    problems = [*_unsayable(draft), *_root_problem(rootfs)]
+    problems = _root_problem(rootfs)
     plain = [*_file_copies(draft), *_directory_copies(kept, draft)]
     if tools is None:
         problems += _check_without_tools(draft)
         gathered = Gathered()
     else:
         plain = _gather_surplus(kept, draft, plain)
+        _list_surplus_trees(kept, draft)
         gathered = _gather(kept, draft)
+    problems += _unsayable(draft)
     return CopyPlan(
         plain=tuple(sorted(plain, key=_reading_order)),
         gathered=gathered,
@@ -200,9 +207,17 @@ def _walk(kept: Kept, choices: dict[str, Choice], path: str, draft: _Draft) -> N
 
 def _file_copies(draft: _Draft) -> list[PlainCopy]:
     return [
-        PlainCopy(tuple(keep.entry.path for keep in keeps), False, _contents(keeps))
+        PlainCopy(tuple(keep.entry.path for keep in part), False, _contents(part))
         for keeps in draft.files.values()
+        for part in _parts(keeps)
     ]
+
+
+def _parts(keeps: Sequence[Keep]) -> Iterator[list[Keep]]:
+    """Cut a list of files into what one instruction can hold."""
+    used = [0, *accumulate(len(keep.entry.path.encode("utf-8", "replace")) + 3 for keep in keeps)]
+    for _, part in groupby(zip(used, keeps, strict=False), key=lambda p: p[0] // COPY_BYTES):
+        yield [keep for _, keep in part]
 
 
 def _directory_copies(kept: Kept, draft: _Draft) -> list[PlainCopy]:
@@ -237,27 +252,54 @@ def _reading_order(copy: PlainCopy) -> tuple[int, str, bool, str]:
 
 
 def _gather_surplus(kept: Kept, draft: _Draft, plain: list[PlainCopy]) -> list[PlainCopy]:
-    """Where there would be too many COPY lines, files go into the gathered tree: those that one
-    reason scatters over many directories, then the lightest."""
-    movable = [copy for copy in plain if _can_gather(kept, copy)]
-    per_reason = Counter(_reason(copy) for copy in movable)
-    gone = {copy.sources for copy in movable if per_reason[_reason(copy)] > SCATTERED_COPIES}
+    """Where there would be too many COPY lines, some go into the gathered tree: files that one
+    reason scatters over many directories, then the lightest files, then the lightest directories.
+    """
+    movable = [copy for copy in plain if _can_gather(kept, copy.sources)]
+    files = [copy for copy in movable if not copy.is_directory]
+    per_reason = Counter(_reason(copy) for copy in files)
+    gone = {copy.sources for copy in files if per_reason[_reason(copy)] > SCATTERED_COPIES}
     rest = [copy for copy in movable if copy.sources not in gone]
-    rest.sort(key=lambda copy: (copy.size_bytes, copy.sources))
+    rest.sort(key=lambda copy: (copy.is_directory, copy.size_bytes, copy.sources))
     surplus = max(0, len(plain) - len(gone) - MAX_COPIES)
     gone |= {copy.sources for copy in rest[:surplus]}
-    draft.loose += [kept.keeps[path] for sources in gone for path in sources]
+    for sources in sorted(gone):
+        for path in sources:
+            _list(kept, draft, path)
     return [copy for copy in plain if copy.sources not in gone]
+
+
+def _list_surplus_trees(kept: Kept, draft: _Draft) -> None:
+    """Where there would be too many trees, what the smallest hold is listed instead."""
+    sizes = {path: sum(1 for _ in kept.below(path)) for path, _ in draft.trees}
+    movable = [path for path in sizes if _can_gather(kept, [path])]
+    movable.sort(key=lambda path: (sizes[path], path))
+    gone = set(movable[: max(0, len(sizes) - MAX_COPIES)])
+    for path in sorted(gone):
+        _list(kept, draft, path)
+    draft.trees = [tree for tree in draft.trees if tree[0] not in gone]
+
+
+def _list(kept: Kept, draft: _Draft, path: str) -> None:
+    """Gather a file, or all that is kept below a directory, by name."""
+    known = {entry.path for entry in draft.directories}
+    for keep in (kept.keeps[path], *kept.below(path)):
+        if not keep.entry.is_directory:
+            draft.loose.append(keep)
+        elif keep.entry.path not in known:
+            draft.directories.append(keep.entry)
 
 
 def _reason(copy: PlainCopy) -> tuple[Group, str]:
     return copy.contents[0].group, copy.contents[0].reason
 
 
-def _can_gather(kept: Kept, copy: PlainCopy) -> bool:
-    """Whether a running stage sees the files, and the step names files at all."""
-    hidden = any(path in MOUNTED_FILES or kept.is_hidden(path) for path in copy.sources)
-    return not copy.is_directory and not hidden
+def _can_gather(kept: Kept, paths: Sequence[str]) -> bool:
+    """Whether a running stage sees these paths and all below them as they are."""
+    return not any(
+        kept.is_hidden(path) or any(below_or_same(hard, path) for hard in kept.unreadable)
+        for path in paths
+    )
 
 
 def _gather(kept: Kept, draft: _Draft) -> Gathered:
@@ -268,10 +310,13 @@ def _gather(kept: Kept, draft: _Draft) -> Gathered:
         key = entry.inode if entry.is_file and kept.is_linked(entry) else entry.path
         units.setdefault(key, []).append(entry)
     groups = [tuple(unit) for unit in units.values()]
+    moved = tuple(group for group in groups if _needs_move(group[0]))
+    # A rename changes the time of the directory that it takes from.
+    touched = TOUCHED_DIRECTORIES.union(group[0].path.rpartition("/")[0] for group in moved)
     stated = {
         entry.path
         for entry in draft.directories
-        if entry.path in TOUCHED_DIRECTORIES or kept.is_hidden(entry.path)
+        if entry.path in touched or kept.is_hidden(entry.path)
     }
     directories = sorted(draft.directories, key=lambda entry: entry.path, reverse=True)
     return Gathered(
@@ -281,7 +326,7 @@ def _gather(kept: Kept, draft: _Draft) -> Gathered:
             for path, removed in sorted(draft.trees)
         ),
         units=tuple(group for group in groups if not _needs_move(group[0])),
-        moved=tuple(group for group in groups if _needs_move(group[0])),
+        moved=moved,
         directories=tuple(entry for entry in directories if entry.path not in stated),
         stated=tuple(entry for entry in directories if entry.path in stated),
     )

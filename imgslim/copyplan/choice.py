@@ -98,11 +98,14 @@ class Kept:
         for keep in self.children(path):
             if keep.entry.is_directory:
                 yield from self.pruned_directories(keep.entry.path)
-                if self.loses_child(keep.entry.path):
+                if self.dropped_children(keep.entry.path):
                     yield keep.entry
 
-    def loses_child(self, path: str) -> bool:
-        return any(f"{path}/{name}" not in self.keeps for name in self.rootfs.children(path))
+    def dropped_children(self, path: str) -> list[str]:
+        """The children of a directory that are not kept."""
+        prefix = "" if path == "/" else path
+        children = (f"{prefix}/{name}" for name in self.rootfs.children(path))
+        return [child for child in children if child not in self.keeps]
 
     def is_linked(self, entry: Entry) -> bool:
         """Whether another kept name leads to the same file."""
@@ -110,7 +113,12 @@ class Kept:
 
     def is_hidden(self, path: str) -> bool:
         """Whether a stage that RUNs sees a mount or volume in place of this path."""
-        return any(path == top or path.startswith(f"{top}/") for top in self.hidden)
+        return any(below_or_same(path, top) for top in self.hidden)
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """All that a running stage does not see as it is."""
+        return (*self.hidden, *sorted(self.mounted_files))
 
     def is_plain(self, entry: Entry) -> bool:
         """Whether a COPY that names this entry is exact.
@@ -124,6 +132,10 @@ class Kept:
             return True
         has_capability = any(name == "security.capability" for name, _ in entry.xattrs)
         return not has_capability and not self.is_linked(entry)
+
+
+def below_or_same(path: str, top: str) -> bool:
+    return path == top or path.startswith(f"{top}/")
 
 
 def _torn_by(names: Sequence[str]) -> Iterator[str]:
@@ -156,38 +168,39 @@ def choose_shapes(kept: Kept, *, line_cost: int, can_prune: bool) -> dict[str, C
 def _choose(
     kept: Kept, path: str, line_cost: int, can_prune: bool, choices: dict[str, Choice]
 ) -> Choice:
-    entry = kept.keeps[path].entry
-    split, removed, pruned, groups = 1, 0, 0, set()
-    present = kept.rootfs.children(path)
-    children = list(kept.children(path))
-    sayable = True
-    for keep in children:
+    words, removed, pruned = 1 + _file_words(kept, path, line_cost), 0, 0
+    for keep in kept.children(path):
         if keep.entry.is_directory:
             below = _choose(kept, keep.entry.path, line_cost, can_prune, choices)
-            split += below.cost
+            words += below.cost
             removed += below.removed
             pruned += below.pruned_directories
-        elif kept.is_plain(keep.entry):
-            groups.add(keep.group)
-            split += 1
-        elif kept.is_hidden(path) or keep.entry.path in kept.mounted_files:
-            split += _NEVER
-        else:
-            split += 1
-    split += line_cost // 2 * len(groups)
-    if len(children) < len(present):
-        dropped = [f"{path}/{name}" for name in present if f"{path}/{name}" not in kept.keeps]
-        sayable = all(is_shell_word(child) for child in dropped)
-        removed += len(dropped)
-        pruned += 1
-    options = [(split, Shape.SPLIT)]
+    dropped = kept.dropped_children(path)
+    removed += len(dropped)
+    pruned += bool(dropped)
+    options = [(words, Shape.SPLIT)]
     if path not in kept.torn and is_copy_word(path):
+        entry = kept.keeps[path].entry
         if removed == 0 and (entry.mode, entry.uid, entry.gid) == (0o755, 0, 0):
             options.append((line_cost // 2, Shape.WHOLE))
         if can_prune and path != "/":
-            price = line_cost + 1 + removed + pruned if sayable else _NEVER
-            options.append((price, Shape.PRUNED))
+            price = line_cost + 1 + removed + pruned
+            options.append((price if all(map(is_shell_word, dropped)) else _NEVER, Shape.PRUNED))
     cost, shape = min(options, key=lambda option: (option[0], option[1] is Shape.PRUNED))
-    choice = Choice(shape, cost, removed, pruned)
-    choices[path] = choice
-    return choice
+    choices[path] = Choice(shape, cost, removed, pruned)
+    return choices[path]
+
+
+def _file_words(kept: Kept, path: str, line_cost: int) -> int:
+    """What a directory's own files, links and the like cost when they are named."""
+    words = 0
+    groups = set()
+    for keep in kept.children(path):
+        if keep.entry.is_directory:
+            continue
+        words += 1
+        if kept.is_plain(keep.entry):
+            groups.add(keep.group)
+        elif kept.is_hidden(path):
+            words += _NEVER
+    return words + line_cost // 2 * len(groups)

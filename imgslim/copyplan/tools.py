@@ -45,14 +45,14 @@ class Tools:
 
     ``files`` and ``directories`` define ``gather``, which puts the paths that it is given (with a
     ``./`` before each, from the root) under ``{place}`` with owner, mode, time and hard links;
-    parents may be missing there. ``keeps_link_times`` is false where the tool (busybox) gives
-    symbolic links the time of the build.
+    parents may be missing there. ``keeps_links`` is false where the tool (busybox) makes
+    symbolic links anew: root's, with the time of the build.
     """
 
     shell: str
     files: str
     directories: str
-    keeps_link_times: bool
+    keeps_links: bool
 
 
 def find_tools(rootfs: Rootfs) -> Tools | None:

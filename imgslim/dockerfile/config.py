@@ -14,7 +14,6 @@ from imgslim.copyplan.words import is_text, json_word
 from imgslim.model import Healthcheck, ImageConfig, Problem, Severity
 
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+=,-]+")
-_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _DURATIONS = ((3_600_000_000_000, "h"), (60_000_000_000, "m"), (1_000_000_000, "s"))
 
 
@@ -33,8 +32,8 @@ def config_problems(config: ImageConfig) -> list[Problem]:
             "unwritable-config",
             Severity.WARNING,
             "",
-            f"a Dockerfile cannot say the image's {what}: it has a line break, or bytes that are "
-            "not UTF-8",
+            f"a Dockerfile cannot say the image's {what}: it has a line break, bytes that are not "
+            "UTF-8, or a name that no instruction takes",
             "it is missing from the slim image's config: pass it when the container starts",
         )
         for _, sayable, what in _instructions(config)
@@ -54,8 +53,11 @@ def _instructions(config: ImageConfig) -> Iterator[_Instruction]:
     for name, value in config.env:
         yield _line(f"ENV {name}={_quoted(value)}", name + value, f"variable {name}")
     for name, value in config.labels:
-        key = name if _NAME.fullmatch(name) else _quoted(name)
-        yield _line(f"LABEL {key}={_quoted(value)}", name + value, f"label {name}")
+        text, sayable, what = _line(
+            f"LABEL {_quoted(name)}={_quoted(value)}", name + value, f"label {name}"
+        )
+        # The first equals sign ends the name, quoted or not.
+        yield text, sayable and bool(name) and "=" not in name, what
     if config.exposed_ports:
         ports = " ".join(map(_escaped, config.exposed_ports))
         yield _line(f"EXPOSE {ports}", ports, "exposed ports")

@@ -44,18 +44,18 @@ def gather_stage(config: ImageConfig, copies: CopyPlan) -> Iterator[str]:
     gathered, tools, place = copies.gathered, copies.tools, copies.place
     if gathered.is_empty or tools is None:
         return
-    lines = [
+    blocks = [
+        *(_copy_tree(tree, place) for tree in gathered.trees),
+        *_runs(gathered, tools, place),
+    ]
+    head = [
         comment("What a COPY line would change: links, and the directories' owner, mode and time"),
         "FROM base AS gathered",
         "USER 0",
         f"SHELL [{json_word(tools.shell)}, {json_word('-c')}]",
         _environment(config, copies.clean_base),
-        *(f"\n{_copy_tree(tree, place)}" for tree in gathered.trees),
-        "",
-        *describe_contents(gathered.contents),
-        *(f"{run}\n" for run in _runs(gathered, tools, place)),
     ]
-    yield "\n".join(lines)
+    yield "\n\n".join(["\n".join(head), *blocks])
 
 
 def _environment(config: ImageConfig, clean_base: bool) -> str:
@@ -79,15 +79,17 @@ def _runs(gathered: Gathered, tools: Tools, place: str) -> Iterator[str]:
     removed = [f"{place}{path}" for tree in gathered.trees for path in tree.removed]
     for words in _chunks([[word] for word in map(shell_word, removed)]):
         yield _run([wrapped("rm -rf", words, indent=_INDENT)])
+    heading = "".join(f"{line}\n" for line in describe_contents(gathered.contents))
     for units in _unit_chunks(gathered.units):
         entries = [entry for unit in units for entry in unit]
         function = _function(tools.files, place)
         steps = [function, wrapped("gather", _names(entries), indent=_INDENT)]
-        if not tools.keeps_link_times:
-            steps += _touch_links(entries, place)
-        yield _run(["cd /", f"mkdir -p {place}", *steps])
+        if not tools.keeps_links:
+            steps += _restore_links(entries, place)
+        yield heading + _run(["cd /", f"mkdir -p {place}", *steps])
+        heading = ""
     if gathered.moved:
-        yield _run(["cd /", *_moves(gathered.moved, place)])
+        yield heading + _run(["cd /", *_moves(gathered.moved, place)])
     # A directory made later would change the time of the one that it is in.
     stated = [shell_word(f"{place}{entry.path}") for entry in gathered.stated]
     make_stated = wrapped("mkdir -p", [place, *stated], indent=_INDENT)
@@ -126,14 +128,16 @@ def _state(entry: Entry, place: str) -> str:
     return f"state {entry.uid}:{entry.gid} {entry.mode:04o} {int(entry.mtime)} {word}"
 
 
-def _touch_links(entries: Sequence[Entry], place: str) -> Iterator[str]:
-    links = sorted(
-        (entry for entry in entries if entry.is_symlink),
-        key=lambda entry: (int(entry.mtime), entry.path),
-    )
-    for mtime, group in groupby(links, key=lambda entry: int(entry.mtime)):
-        words = [shell_word(f"{place}{entry.path}") for entry in group]
-        yield wrapped(f"touch -h -d @{mtime}", words, indent=_INDENT)
+def _restore_links(entries: Sequence[Entry], place: str) -> Iterator[str]:
+    """Owner and time of symbolic links, in one command for all that share them."""
+    links = [entry for entry in entries if entry.is_symlink]
+    owned = [(f"{entry.uid}:{entry.gid}", entry) for entry in links if entry.uid or entry.gid]
+    timed = [(f"{int(entry.mtime)}", entry) for entry in links]
+    for start, rows in (("chown -h ", owned), ("touch -h -d @", timed)):
+        rows.sort(key=lambda row: (row[0], row[1].path))
+        for value, group in groupby(rows, key=lambda row: row[0]):
+            words = [shell_word(f"{place}{entry.path}") for _, entry in group]
+            yield wrapped(f"{start}{value}", words, indent=_INDENT)
 
 
 def _moves(groups: Sequence[tuple[Entry, ...]], place: str) -> Iterator[str]:
@@ -159,8 +163,8 @@ def _unit_chunks(
     chunk: list[tuple[Entry, ...]] = []
     used = 0
     for unit in units:
-        # Links are named twice where their time has to be set.
-        weight = 2 * sum(len(word) + 10 for word in _names(unit))
+        # Links are named again where their owner and time have to be set.
+        weight = 3 * sum(len(word) + 10 for word in _names(unit))
         if chunk and used + weight > _RUN_BYTES:
             yield chunk
             chunk, used = [], 0

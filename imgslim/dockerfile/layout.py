@@ -62,13 +62,18 @@ def describe_contents(contents: Iterable[Content]) -> list[str]:
         sums[content.group, content.reason] = total
     rows = sorted(sums.items(), key=lambda row: (-row[1][1], row[0][0].name, row[0][1]))
     lines = [
-        comment(f"{group.value}: {reason} ({count(files, 'file')}, {size(size_bytes)})")
+        comment(f"{group.value}: {reason}{_amount(files, size_bytes)}")
         for (group, reason), (files, size_bytes) in rows[:_NAMED_REASONS]
     ]
     rest = rows[_NAMED_REASONS:]
     if rest:
         files = sum(row[1][0] for row in rest)
         size_bytes = sum(row[1][1] for row in rest)
-        more = f"{count(len(rest), 'more reason')} ({count(files, 'file')}, {size(size_bytes)})"
-        lines.append(comment(more))
+        more = count(len(rest), "more reason")
+        lines.append(comment(f"{more}{_amount(files, size_bytes)}"))
     return lines
+
+
+def _amount(files: int, size_bytes: int) -> str:
+    """Nothing is said of what is links and directories alone."""
+    return f" ({count(files, 'file')}, {size(size_bytes)})" if files else ""

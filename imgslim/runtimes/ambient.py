@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
-from imgslim.model import Entry, Finding, Group, Need, Scope
+from imgslim.model import Entry, Finding, Group, ImageConfig, Need, Scope
 from imgslim.rootfs import Rootfs, glob_regex, split_pattern
 from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.elf import ElfFacts, elf_facts
@@ -72,6 +72,9 @@ class AmbientNeeds(Runtime):
         self._interesting = re.compile("|".join(globs)).fullmatch
         for name, value in world.config.env:
             self._triggers[f"env {name}"] = {"": _Trigger(f"<env {name}>", value)}
+        variable = foreign_charset(world.config)
+        if variable:
+            self._triggers["charset"] = {"": _Trigger(f"<env {variable}>", "")}
 
     @cached_property
     def loader(self) -> Loader:
@@ -185,6 +188,21 @@ def path_needs(rootfs: Rootfs, pattern: str, reason: str, because: str) -> Itera
         yield Need(entry.path, Group.SYSTEM, reason, because, scope, optional=True)
 
 
+def foreign_charset(config: ImageConfig) -> str:
+    """The variable that names a locale with a charset other than UTF-8, "" when none does.
+
+    Precedence by locale(7): LC_ALL, LC_CTYPE, LANG. A locale without a charset in its name has an
+    older one, except for C and POSIX.
+    """
+    for variable in ("LC_ALL", "LC_CTYPE", "LANG"):
+        value = config.env_value(variable)
+        if value:
+            name, _, charset = value.partition("@")[0].partition(".")
+            is_utf8 = charset.lower().replace("-", "") == "utf8"
+            return "" if is_utf8 or name in ("C", "POSIX") else variable
+    return ""
+
+
 def name_services(text: str) -> tuple[str, ...]:
     """The services that nsswitch.conf(5) names, and the defaults; actions in brackets left out."""
     names = dict.fromkeys(_DEFAULT_SERVICES)
@@ -258,4 +276,3 @@ def _skips() -> Any:
 
 def _directory(path: str, reason: str, because: str) -> Need:
     return Need(path, Group.DIRECTORY, reason, because, optional=True)
-

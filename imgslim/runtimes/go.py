@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from imgslim.commands import resolve_command
 from imgslim.model import (
     Claim,
     Entry,
@@ -31,6 +32,7 @@ from imgslim.rootfs import Rootfs
 from imgslim.runtimes.base import Runtime
 from imgslim.runtimes.elf.parse import elf_facts, open_file
 from imgslim.runtimes.go_buildinfo import BuildInfo, read_build_info
+from imgslim.runtimes.go_callouts import started_programs
 from imgslim.world import World
 
 _TOOLCHAIN = Origin(OriginKind.RUNTIME, "Go toolchain")
@@ -99,14 +101,28 @@ class GoRuntime(Runtime):
             yield from self._tool_needs(path)
             return
         entry = self.world.rootfs.lookup(path)
-        if entry is not None and self.build_info(entry) and _contains(self.world.rootfs, entry):
-            yield Problem(
-                "may-start-programs",
-                Severity.INFO,
-                path,
-                "links os/exec, so it may start other programs; which ones is not known",
-                "name those that it needs with --also-run",
-            )
+        info = None if entry is None else self.build_info(entry)
+        if entry is None or info is None or not _contains(self.world.rootfs, entry):
+            return
+        yield from self._started(info)
+        yield Problem(
+            "may-start-programs",
+            Severity.INFO,
+            path,
+            "links os/exec, so it may start programs other than those that its sources in the "
+            "image name",
+            "name those that it needs with --also-run",
+        )
+
+    def _started(self, info: BuildInfo) -> Iterator[Finding]:
+        """The commands that the main module's own sources, where they are in the image, start."""
+        rootfs = self.world.rootfs
+        for directory in (top for top, module in self.trees.modules if module == info.module):
+            for entry in rootfs.walk(directory):
+                name = entry.path.rpartition("/")[2]
+                if entry.is_file and name.endswith(".go") and not name.endswith("_test.go"):
+                    for argv in started_programs(rootfs.read_text(entry.path)):
+                        yield from resolve_command(self.world, argv, entry.path)
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         info = self.build_info(entry)
@@ -161,7 +177,9 @@ class GoRuntime(Runtime):
             info = self.build_info(entry)
             if info is not None:
                 built.add(info.module)
-                built.update(n for n, version in info.dependencies if version.startswith((".", "/")))
+                built.update(
+                    n for n, version in info.dependencies if version.startswith((".", "/"))
+                )
         if any(self._is_go_program(word) for word in _command_words(self.world)):
             built.add("*")
         return frozenset(built)

@@ -1,7 +1,6 @@
-"""The closure over imports: from code that runs to the distributions that it can load.
+"""The closure over imports: from code that runs to the distributions that it can load, whole.
 
-A reached distribution is kept whole. What cannot be told apart statically errs toward reaching:
-an import in any function of any module of a reached distribution counts.
+An import in any function of any module of a reached distribution counts.
 """
 
 from __future__ import annotations
@@ -228,7 +227,7 @@ class ImportClosure:
             if top in hidden().weak and not self._counts(search, source, imported, top):
                 self._waiting.append((search, source, imported))
                 return
-        elif not source.own:
+        elif not source.own or top in search.index.stdlib:
             return
         if not self._has_sibling(source, top):
             self._want_parts(search, top, source.path)
@@ -245,11 +244,11 @@ class ImportClosure:
 
     def _has_sibling(self, source: Source, top: str) -> bool:
         """Whether the user's own module of that name hides the standard library's."""
-        if top not in OPTIONAL_MODULES:
+        if top not in OPTIONAL_MODULES or self._world.packages.distribution_owner(source.path):
             return False
         entries = self._world.rootfs.entries
         directory = posixpath.dirname(source.path)
-        while len(directory) > 1:
+        while len(directory) > 1 and not directory.endswith("-packages"):
             if f"{directory}/{top}" in entries or f"{directory}/{top}.py" in entries:
                 return True
             directory = posixpath.dirname(directory)
@@ -260,11 +259,13 @@ class ImportClosure:
         search = self._searches[environment]
         top = module.partition(".")[0]
         self._want_parts(search, top, because)
+        if top in search.index.stdlib:
+            return True
         targets = list(search.index.resolve(module))
         for target in targets:
             self._named.add(target.path)
             self._reach(target.unit, because)
-        return bool(targets) or top in search.index.stdlib
+        return bool(targets)
 
     def _counts(self, search: Search, source: Source, imported: Import, top: str) -> bool:
         return source.path in self._named or search.is_needed(source, imported, top)

@@ -95,7 +95,7 @@ class PythonRuntime(Runtime):
 
     def _take_other_file(self, entry: Entry, name: str) -> Iterator[Finding]:
         if entry.is_executable and "." not in name.removesuffix(".pyz").removesuffix(".pex"):
-            self._take_script(entry)
+            yield from self._take_script(entry)
         elif name.endswith(".so"):
             self._closure.reach_owner(entry.path, entry.path)
         elif name.startswith("libpython") and ".so" in name:
@@ -114,11 +114,12 @@ class PythonRuntime(Runtime):
         if owner is None or not hidden().is_test(path[len(owner.site_path) + 1 :]):
             self._closure.examine(Source(path, entry, b"", self._is_own(path), environment))
 
-    def _take_script(self, entry: Entry) -> None:
+    def _take_script(self, entry: Entry) -> Iterator[Need]:
         """A script without a suffix whose first line names a Python; also a zip application."""
         interpreter = shebang_interpreter(self.world, entry)
         if interpreter is None:
             return
+        yield Need(interpreter, Group.PROGRAM, "interpreters of scripts", entry.path, optional=True)
         environment = self._activate_for(interpreter)
         self._closure.reach_owner(entry.path, entry.path)
         self._take_program(entry, environment)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from imgslim.commands import join, locate
+from imgslim.commands import join, locate, name_of
 from imgslim.rootfs import split_pattern
 from imgslim.runtimes.shell.scope import Fields, Word, distinct
 from imgslim.runtimes.shell.syntax import WORD_TYPES, text_of
@@ -213,6 +213,17 @@ def printed(shell: Interpreter, node: Node) -> tuple[Word, ...]:
     if prints is not None and all(word.known for word in words):
         return prints(shell, [word.text for word in words])
     return ()
+
+
+def reads_script(node: Node) -> bool:
+    """Whether a command is a shell that reads its script from standard input."""
+    if node.type in ("redirected_statement", "pipeline") and node.named_children:
+        return any(reads_script(child) for child in node.named_children)
+    name = node.child_by_field_name("name") if node.type == "command" else None
+    if name is None or name_of(text_of(name)) not in load_table("shell")["shells"]["names"]:
+        return False
+    words = [text_of(child) for child in node.named_children if child.type in WORD_TYPES]
+    return all(word.startswith("-") and "c" not in word for word in words)
 
 
 def _operands(words: Sequence[str]) -> list[str]:

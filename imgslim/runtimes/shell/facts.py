@@ -9,12 +9,16 @@ from imgslim.commands import Place
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A command that a script may run. ``sure``: all of its name is known and set."""
+    """A command that a script may run: one reading of the words at ``spot`` (a byte offset).
+
+    ``sure``: all of its name is known and set.
+    """
 
     argv: tuple[str, ...]
     place: Place
     script: str
     line: int
+    spot: int
     sure: bool = True
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from imgslim.commands import Place, join, name_of
+from imgslim.commands import Place, join
 from imgslim.runtimes.shell import builtins
 from imgslim.runtimes.shell.facts import Facts, Mention, Run, Unresolved
 from imgslim.runtimes.shell.scope import Alternatives, Fields, Scope, Word, distinct
 from imgslim.runtimes.shell.syntax import WORD_TYPES, functions_in, line_of, parse_shell, text_of
 from imgslim.runtimes.shell.words import Expander
-from imgslim.tables import load_table
 from imgslim.world import World
 
 if TYPE_CHECKING:
@@ -73,10 +73,7 @@ class Interpreter:
 
     def place(self) -> Place:
         """The directories and PATH that a command would be looked up in here."""
-        values = self.scope.lookup("PATH") or ()
-        parts = [part for value in values for part in value.text.split(":") if "$" not in part]
-        here = self.scope.directories
-        return Place(here, tuple(dict.fromkeys(join(here[0], part) for part in parts)))
+        return _place(self.scope.directories, self.scope.lookup("PATH") or ())
 
     def mention(self, words: Sequence[Word], variable: str = "") -> None:
         """Note words that may name paths; unknown ones for the known paths in them."""
@@ -170,7 +167,7 @@ class Interpreter:
             with self.subshell():
                 self.scope.piped = piped
                 self.visit(stage)
-        if len(stages) > 1 and _is_bare_shell(stages[-1]):
+        if len(stages) > 1 and builtins.reads_script(stages[-1]):
             self._feed(builtins.printed(self, stages[0]))
 
     def _feed(self, texts: Sequence[Word]) -> None:
@@ -191,7 +188,7 @@ class Interpreter:
             if part.type == "heredoc_body"
         ]
         commands = [body, *(n for h in node.named_children for n in h.named_children)]
-        if heredocs and any(n is not None and _is_bare_shell(n) for n in commands):
+        if heredocs and any(n is not None and builtins.reads_script(n) for n in commands):
             self._feed([Word(text) for text in heredocs])
 
     def _heredoc(self, node: Node) -> None:
@@ -287,11 +284,12 @@ class Interpreter:
             return
         name = fields[0]
         if not name.known:
-            self._execute_unknown(fields, node)
+            self._execute_unknown(fields, node, sure=sure)
             return
         if name.text in self.scope.functions and not external:
-            self.mention(fields[1:])
-            self.call(name.text, fields[1:])
+            arguments = tuple(item for word in fields[1:] for item in self.globbed(word))
+            self.mention(arguments)
+            self.call(name.text, arguments)
             return
         effect = builtins.EFFECTS.get(name.text)
         if effect is not None:
@@ -304,17 +302,18 @@ class Interpreter:
     def _note_run(self, fields: Fields, node: Node, *, sure: bool) -> None:
         words = [fields[0], *(item for word in fields[1:] for item in self.globbed(word))]
         argv = tuple(word.text for word in words)
-        run = Run(argv, self.place(), self.script, line_of(node), sure)
+        run = Run(argv, self.place(), self.script, line_of(node), node.start_byte, sure)
         self.facts.runs[run] = None
 
-    def _execute_unknown(self, fields: Fields, node: Node) -> None:
+    def _execute_unknown(self, fields: Fields, node: Node, *, sure: bool) -> None:
         """A name that is known in part may still match files: each of them may run."""
         matches = builtins.matching_files(self, fields[0].text)
         for path in matches:
             self._note_run((Word(path), *fields[1:]), node, sure=True)
         if not matches:
             self.mention(fields[1:])
-            if self.scope.params is not None or not fields[0].text.lstrip("$").isdigit():
+            # An unset name is taken as empty as well: that reading is reported, if it fails.
+            if sure:
                 self.unresolved(node)
 
     def unresolved(self, node: Node) -> None:
@@ -363,15 +362,10 @@ class Interpreter:
             return builtins.printed(self, last) or (Word(text_of(node), known=False),)
 
 
-def _is_bare_shell(node: Node) -> bool:
-    """Whether a command is a shell that reads its script from standard input."""
-    if node.type in ("redirected_statement", "pipeline") and node.named_children:
-        return any(_is_bare_shell(child) for child in node.named_children)
-    name = node.child_by_field_name("name") if node.type == "command" else None
-    if name is None or name_of(text_of(name)) not in load_table("shell")["shells"]["names"]:
-        return False
-    words = [text_of(child) for child in node.named_children if child.type in WORD_TYPES]
-    return all(word.startswith("-") and "c" not in word for word in words)
+@lru_cache(maxsize=64)
+def _place(directories: tuple[str, ...], values: tuple[Word, ...]) -> Place:
+    parts = [part for value in values for part in value.text.split(":") if "$" not in part]
+    return Place(directories, tuple(dict.fromkeys(join(directories[0], part) for part in parts)))
 
 
 _HANDLERS: dict[str, Callable[[Interpreter, Node], None]] = {

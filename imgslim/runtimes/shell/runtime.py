@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,9 @@ from imgslim.world import World
 
 _PROFILE = "/etc/profile"
 """What a login shell reads first (bash(1), dash(1), INVOCATION)."""
+
+_MAX_WALKS = 8
+"""Different arguments with which one script is followed: it may call itself with ever more."""
 
 _LARGEST_SCRIPT_BYTES = 4 * 1024 * 1024
 """Beyond this a shell script is an archive that unpacks itself."""
@@ -63,7 +67,7 @@ class ShellRuntime(Runtime):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._walked: set[str] = set()
+        self._walked: Counter[str] = Counter()
         self._applets: dict[str, bytes] = {}
 
     def command_needs(self, argv: Sequence[str], path: str, because: str) -> Iterable[Finding]:
@@ -143,7 +147,9 @@ class ShellRuntime(Runtime):
         entry = self.world.rootfs.lookup(path)
         if entry is None or not entry.is_file or entry.size_bytes > _LARGEST_SCRIPT_BYTES:
             return
-        self._walked.add(entry.path)
+        self._walked[entry.path] += 1
+        if self._walked[entry.path] > _MAX_WALKS:
+            return
         source = self.world.rootfs.read_bytes(entry)
         yield from self._walk(_Job(source, self._names(name, params), path, shell, runs))
 
@@ -162,7 +168,8 @@ class ShellRuntime(Runtime):
         except RecursionError:
             facts = interpreter.facts
             facts.broken[job.label] = None
-        self._walked |= {self.world.rootfs.resolve(path).path for path, _ in facts.sources}
+        for path, _ in facts.sources:
+            self._walked.setdefault(self.world.rootfs.resolve(path).path, 0)
         for path, script in facts.sources:
             yield Need(path, Group.PROGRAM, "scripts that are sourced", script, optional=True)
         for mention in facts.mentions:
@@ -195,14 +202,18 @@ class ShellRuntime(Runtime):
         missing: dict[str, list[str]] = {}
         building: dict[str, list[str]] = {}
         avoided = frozenset(() if job.runs else load_table("shell")["building"]["commands"])
-        for run in facts.runs:
+        resolved = {
+            run: tuple(resolve_command(self.world, run.argv, run.script, run.place))
+            for run in facts.runs
+        }
+        understood = {(run.script, run.spot) for run, found in resolved.items() if found}
+        for run, found in resolved.items():
             name = run.argv[0]
-            found = list(resolve_command(self.world, run.argv, run.script, run.place))
             if found and name_of(name) in avoided:
                 building.setdefault(run.script, []).append(f"{name} (line {run.line})")
             elif found:
                 yield from found
-            else:
+            elif (run.script, run.spot) not in understood:
                 yield from self._not_found(run, job, missing)
         yield from _listed_problems("commands-not-in-image", "runs", missing, _MISSING)
         yield from _listed_problems("commands-not-followed", "runs", building, _NOT_FOLLOWED)

@@ -26,18 +26,22 @@ _LITERALS = frozenset(
 
 
 class Expander:
-    """Expands words in ``scope``; ``unset`` collects the names that nothing sets."""
+    """Expands words in ``scope``; ``unset`` lists the names met that nothing sets."""
 
     def __init__(self, scope: Scope, substitute: Substitute) -> None:
         self.scope = scope
-        self.unset: set[str] = set()
+        self.unset: list[str] = []
         self._substitute = substitute
 
     def fields(self, nodes: Iterable[Node]) -> Alternatives:
         """The lists of words that a sequence of words may become."""
         result: Alternatives = ((),)
         for node in nodes:
-            result = distinct((*a, *b) for a in result for b in self.expand(node))
+            found = self.expand(node)
+            if len(found) == len(result) == 1:
+                result = ((*result[0], *found[0]),)
+            else:
+                result = distinct((*a, *b) for a in result for b in found)
         return result
 
     def values(self, node: Node) -> tuple[Word, ...]:
@@ -63,6 +67,8 @@ class Expander:
             return self._parameter(node, quoted)
         if kind == "command_substitution":
             return _as_fields(self._substitute(node), quoted)
+        if kind == "process_substitution":
+            self._substitute(node)
         if kind == "array":
             return self.fields(node.named_children)
         if kind in _LITERALS:
@@ -81,13 +87,21 @@ class Expander:
                 unescaped = re.sub(r"\\\n", "", part)
                 result = _glued(result, ((Word(unescaped),),))
             elif part.is_named:
-                result = _glued(result, self.expand(part, quoted=quoted))
+                result = _glued(result, self._part(part, node, quoted))
             elif not (is_string and text_of(part).strip() in ('"', "$")):
                 result = _glued(result, ((Word(text_of(part)),),))
             elif is_string and len(text_of(part)) > 1:
                 # The grammar gives a closing quote the blanks before it.
                 result = _glued(result, ((Word(text_of(part).rstrip('"$')),),))
         return result
+
+    def _part(self, part: Node, whole: Node, quoted: bool) -> Alternatives:
+        """A part of a word. One that nothing sets is empty, or in a path what a user may give."""
+        unset_before = len(self.unset)
+        found = self.expand(part, quoted=quoted)
+        if len(self.unset) > unset_before and "/" in text_of(whole):
+            return distinct((*found, (Word(text_of(part), known=False),)))
+        return found
 
     def _literal(self, text: str) -> str:
         if text == "~" or text.startswith("~/"):
@@ -111,7 +125,7 @@ class Expander:
             return distinct(fields[:1] for fields in self.scope.arrays[name])
         values = self.scope.lookup(name)
         if values is None:
-            self.unset.add(name)
+            self.unset.append(name)
             values = (EMPTY,)
         return _as_fields(values, quoted)
 
@@ -250,6 +264,8 @@ def _or_default(found: Alternatives, is_set: bool, default: Alternatives) -> Alt
 
 def _glued(left: Alternatives, right: Alternatives) -> Alternatives:
     """Concatenation: the last word of one side and the first of the other become one."""
+    if len(left) == len(right) == 1:
+        return (_glue(left[0], right[0]),)
     return distinct(_glue(a, b) for a in left for b in right)
 
 
