@@ -6,13 +6,13 @@ undecodable bytes as surrogate escapes (PEP 383). Sizes are bytes, times seconds
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
 
 class Kind(StrEnum):
-    """What an entry is. ``HARD_LINK`` occurs in unmerged layers only: merging makes it a file."""
+    """``HARD_LINK`` occurs in unmerged layers only: merging makes it a file."""
 
     FILE = "file"
     DIRECTORY = "directory"
@@ -80,9 +80,7 @@ class Platform:
 @dataclass(frozen=True, slots=True)
 class Healthcheck:
     """The config's ``Healthcheck``: ``test`` as stored (``CMD``, ``CMD-SHELL`` or ``NONE`` first).
-
-    Times are nanoseconds as in the config; 0 means inherited.
-    """
+    Times are nanoseconds as in the config; 0 means inherited."""
 
     test: tuple[str, ...]
     interval_ns: int = 0
@@ -94,10 +92,8 @@ class Healthcheck:
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """What the image runs, and how: the OCI image spec's config (config.md) and Docker's additions.
-
-    ``None`` and an empty tuple differ for entrypoint and cmd, as they do for an engine.
-    """
+    """The OCI image spec's config (config.md) and Docker's additions. For ``entrypoint`` and
+    ``cmd``, ``None`` and an empty tuple differ, as they do for an engine."""
 
     entrypoint: tuple[str, ...] | None = None
     cmd: tuple[str, ...] | None = None
@@ -127,11 +123,8 @@ class HistoryRow:
 
 @dataclass(frozen=True, slots=True)
 class LayerBlob:
-    """A layer as a source hands it over: its uncompressed tar lies in a host file.
-
-    ``tar_path[tar_offset : tar_offset + tar_size_bytes]`` is the tar. ``digest`` names the stored
-    (perhaps compressed) bytes, ``diff_id`` the uncompressed tar.
-    """
+    """A layer as a source hands it over: ``tar_path[tar_offset : tar_offset + tar_size_bytes]`` is
+    its uncompressed tar, ``diff_id`` its digest; ``digest`` is that of the stored bytes."""
 
     diff_id: str
     digest: str
@@ -175,7 +168,7 @@ class Layer:
 
 
 class Severity(StrEnum):
-    """How much a problem matters: an ``ERROR`` breaks the slim image, ``INFO`` is only said."""
+    """An ``ERROR`` breaks the slim image, a ``WARNING`` may, ``INFO`` is only said."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -213,7 +206,7 @@ class Group(Enum):
 
 
 class Scope(Enum):
-    """How much a need asks for: one path, or a directory with all that lies below it."""
+    """One path, or a directory with all that lies below it."""
 
     PATH = "path"
     TREE = "tree"
@@ -298,9 +291,8 @@ class Package:
     ``files`` are canonical paths in the merged tree: links in their directories resolved, dpkg's
     diversions applied. ``depends`` holds package keys, alternatives resolved to the one that is
     installed. ``checksums`` maps a path to (algorithm, hex digest) where the database knows it.
-    ``conffiles`` are those of ``files`` that the administrator may edit, ``database`` the path of
-    the record that lists the files, ``source`` the source package.
-    ``essential``: the base set on which others may rely without saying so (Debian policy 3.8).
+    ``conffiles`` are those of ``files`` that the administrator may edit, ``database`` the record
+    that lists the files, ``essential`` the base set on which others may silently rely (policy 3.8).
     """
 
     key: str
@@ -313,7 +305,6 @@ class Package:
     checksums: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
     conffiles: tuple[str, ...] = ()
     database: str = ""
-    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,11 +388,12 @@ class Plan:
     @property
     def fat_size_bytes(self) -> int:
         """The same of the merged fat image: kept and dropped paths together."""
-        kept = [keep.entry for keep in self.keeps]
-        return unique_size_bytes([*kept, *(drop.entry for drop in self.drops)])
+        return unique_size_bytes(
+            [*(keep.entry for keep in self.keeps), *(drop.entry for drop in self.drops)]
+        )
 
 
-def unique_size_bytes(entries: Iterator[Entry] | list[Entry]) -> int:
+def unique_size_bytes(entries: Iterable[Entry]) -> int:
     """Sum the bytes of regular files in ``entries``, files that share an inode once."""
     sizes = {entry.inode: entry.size_bytes for entry in entries if entry.kind is Kind.FILE}
     return sum(sizes.values())

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from imgslim.copyplan import MAX_COPIES, CopyPlan, plan_copies
+from imgslim.copyplan import MAX_COPIES, plan_copies
+from imgslim.copyplan.steps import CopyPlan
 from imgslim.errors import UnsupportedImageError
 from imgslim.model import Drop, Entry, Group, ImageConfig, Keep, Origin, OriginKind, Plan
 from imgslim.rootfs import Rootfs

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate, groupby
 
 from imgslim.copyplan.choice import Choice, Kept, Shape, below_or_same, choose_shapes
+from imgslim.copyplan.steps import Content, CopyPlan, Gathered, PlainCopy, PrunedTree
 from imgslim.copyplan.tools import Tools, find_tools
 from imgslim.copyplan.words import is_shell_word
 from imgslim.errors import UnsupportedImageError
@@ -48,86 +49,6 @@ SCATTERED_COPIES = 8
 list in the gathered tree instead of as many layers."""
 
 _LINE_COSTS = (6, 12, 25, 50, 100, 400)
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What one COPY brings for one reason; a hard link's bytes count once."""
-
-    group: Group
-    reason: str
-    file_count: int
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class PlainCopy:
-    """A COPY of the final stage: ``sources`` are files of one directory, or one directory.
-
-    ``contents`` is never empty; the heaviest comes first.
-    """
-
-    sources: tuple[str, ...]
-    is_directory: bool
-    contents: tuple[Content, ...]
-
-    @property
-    def destination(self) -> str:
-        """The same directory, or the directory of the files with a slash, as COPY wants it."""
-        first = self.sources[0]
-        return first if self.is_directory else first.rpartition("/")[0] + "/"
-
-    @property
-    def size_bytes(self) -> int:
-        return sum(content.size_bytes for content in self.contents)
-
-
-@dataclass(frozen=True, slots=True)
-class PrunedTree:
-    """A directory that goes into the gathered tree, without the paths in ``removed``."""
-
-    path: str
-    removed: tuple[str, ...]
-    contents: tuple[Content, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """What a stage with a shell puts together, in the order in which it has to.
-
-    ``contents`` speak of all but the trees. ``units`` are what one tar must carry together: single
-    entries, or all names of one file. ``moved`` are taken by rename (devices that a builder may not
-    make, capabilities that a tool may drop), each with its further names. ``directories`` are read
-    from the running stage, ``stated`` are those whose own state it does not show. Both:
-    children first.
-    """
-
-    contents: tuple[Content, ...] = ()
-    trees: tuple[PrunedTree, ...] = ()
-    units: tuple[tuple[Entry, ...], ...] = ()
-    moved: tuple[tuple[Entry, ...], ...] = ()
-    directories: tuple[Entry, ...] = ()
-    stated: tuple[Entry, ...] = ()
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.trees or self.units or self.moved or self.directories or self.stated)
-
-
-@dataclass(frozen=True, slots=True)
-class CopyPlan:
-    """All COPY steps of one image. ``place`` is the gathered tree's directory, free in the image.
-
-    ``clean_base``: the fat image is copied into an empty stage instead of being its base, so that
-    no trigger of it fires and its layers do not count.
-    """
-
-    plain: tuple[PlainCopy, ...]
-    gathered: Gathered
-    tools: Tools | None
-    place: str
-    clean_base: bool
-    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(slots=True)

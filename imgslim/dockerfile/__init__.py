@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from imgslim import __version__
-from imgslim.copyplan import CopyPlan, PlainCopy, plan_copies
+from imgslim.copyplan import plan_copies
+from imgslim.copyplan.steps import CopyPlan, PlainCopy
 from imgslim.copyplan.words import copy_destination, copy_source, is_simple, json_word
 from imgslim.dockerfile.config import config_problems, render_config
 from imgslim.dockerfile.gather import gather_stage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from imgslim.copyplan import CopyPlan, Gathered, PrunedTree
+from imgslim.copyplan.steps import CopyPlan, Gathered, PrunedTree
 from imgslim.copyplan.tools import TOOL_DIRECTORIES, Tools
 from imgslim.copyplan.words import (
     copy_destination,

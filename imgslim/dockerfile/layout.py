@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from imgslim.copyplan import Content
+from imgslim.copyplan.steps import Content
 from imgslim.model import Group
 
 LINE_WIDTH = 100

@@ -137,7 +137,6 @@ def _package(
         checksums=LazyChecksums({}, _decoder(rows)),
         conffiles=tuple(path for path, z in rows if z and path.startswith(_PROTECTED)),
         database=database,
-        source=fields.get("o", name),
     )
 
 

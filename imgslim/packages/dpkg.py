@@ -186,7 +186,6 @@ def _package(database: _Database, stanza: Stanza, status_d: str) -> Package:
         checksums=LazyChecksums(conffiles, lambda: _md5sums(database, name, md5sums)),
         conffiles=tuple(conffiles),
         database=record,
-        source=stanza.get("Source", name).partition(" ")[0],
     )
 
 

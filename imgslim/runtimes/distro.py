@@ -86,7 +86,8 @@ class DistroPackages(Runtime):
         if _rules().left_out.match(entry.path):
             return
         yield from self._licence_needs(package, entry.path)
-        if entry.is_file:
+        # A configuration file is read by others too: openssl.cnf does not say that libssl is used.
+        if entry.is_file and not entry.path.startswith("/etc/"):
             level = _Level.WHOLE if _is_program(entry) else _Level.DATA
             yield from self._keep(package, level, entry.path)
 

@@ -8,6 +8,7 @@ from functools import cache
 
 from imgslim.commands import resolve_command
 from imgslim.model import Finding, Group, Need, Problem, Severity
+from imgslim.runtimes.elf.ldcache import parse_cache
 from imgslim.runtimes.python.source import Call
 from imgslim.runtimes.python.tables import hidden
 from imgslim.world import World
@@ -79,26 +80,42 @@ def library_findings(world: World, path: str, calls: Iterable[Call]) -> Iterator
         kind = hidden().calls.get(call.name)
         name = call.arguments[0] if call.arguments else None
         if kind == "find":
-            yield from _find_library_needs(world, path)
+            yield from _find_library_needs(world, path, name)
             if isinstance(name, str):
                 yield from _library_needs(world, f"lib{name}.so", path, prefix=True)
         elif kind == "library" and isinstance(name, str) and ".so" in name:
             yield from _library_needs(world, name, path, prefix=False)
 
 
-def _find_library_needs(world: World, path: str) -> Iterator[Finding]:
+def _find_library_needs(world: World, path: str, name: object) -> Iterator[Finding]:
+    """What ``find_library(name)`` runs: ldconfig, and the linker where its cache has no answer.
+
+    ``_findSoname_ldconfig`` wants a soname that starts with ``libNAME.``; a library of another
+    soname (``libyaml-0.so.2`` for ``yaml``) is found by ``ld -t`` through the development link,
+    and its soname read by objdump (Lib/ctypes/util.py, trap 26).
+    """
     reason = "ctypes.util.find_library"
     for needed in hidden().find_library:
         yield Need(needed, Group.SYSTEM, reason, path, optional=True)
-    fallbacks = [found for name in hidden().find_library_fallbacks if (found := world.which(name))]
-    if fallbacks and world.rootfs.lookup(hidden().find_library[0]) is None:
+    linker = [found for tool in hidden().find_library_fallbacks if (found := world.which(tool))]
+    if not linker:
+        return
+    if not isinstance(name, str):
         yield Problem(
             "find-library-fallback",
             Severity.INFO,
             path,
-            f"ctypes.util.find_library has no ldconfig here and runs {', '.join(fallbacks)}",
+            f"ctypes.util.find_library of a computed name may run {', '.join(linker)}",
             "left out: name the library by its soname, or keep them with --also-run",
         )
+    elif not any(soname.startswith(f"lib{name}.") for soname in _cached_sonames(world)):
+        for tool in linker:
+            yield Need(tool, Group.SYSTEM, reason, path)
+
+
+def _cached_sonames(world: World) -> Iterable[str]:
+    cache_file = world.rootfs.lookup("/etc/ld.so.cache")
+    return parse_cache(world.rootfs.read_bytes(cache_file)) if cache_file else ()
 
 
 def _library_needs(world: World, name: str, path: str, *, prefix: bool) -> Iterator[Need]:
