@@ -141,6 +141,8 @@ def build(builder: str, dockerfile: str, tag: str, bases: Sequence[str] = ()) ->
 def _build_with_docker(folder: Path, tag: str) -> None:
     docker(
         "build",
+        # Its cache compares files without their times.
+        "--no-cache",
         "--network=host",
         "--force-rm",
         f"--file={folder / 'Dockerfile'}",

@@ -6,6 +6,7 @@ slim image's own tree, which a test here shows to equal the plan.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tarfile
@@ -69,7 +70,7 @@ class Cases:
         archive = self._folder / f"{fixture.name}.tar"
         subprocess.run(["docker", "save", "--output", archive, fat_tag], check=True)
         analysis = self._stack.enter_context(analyze(f"docker-archive:{archive}"))
-        slim_tag = f"imgslim-slim-{fixture.name}:latest"
+        slim_tag = f"imgslim-slim-{fixture.name}:{os.getpid()}"
         engines.build("docker", rewrite(analysis), slim_tag)
         self._stack.callback(engines.remove_image, slim_tag)
         return Case(fixture, fat_tag, slim_tag, archive, analysis, answers(fat_tag, fixture))
@@ -170,7 +171,7 @@ def test_a_route_fails_without_the_need_that_it_covers(
     fixture: Fixture, route: Route, cases: Cases
 ) -> None:
     case = cases.get(fixture.name)
-    tag = f"imgslim-without-{fixture.name}:latest"
+    tag = f"imgslim-without-{fixture.name}:{os.getpid()}"
     removed = import_without(case.slim_tag, route.needs, tag)
     try:
         assert removed, f"none of {route.needs} is in the slim image"
