@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from imgslim.model import (
     Command,
-    Entry,
     Keep,
     Origin,
     OriginKind,
@@ -20,6 +19,7 @@ from imgslim.model import (
     unique_size_bytes,
 )
 from imgslim.runtimes.base import Runtime
+from imgslim.runtimes.unknown import is_understood
 from imgslim.world import World
 
 _SHELLS = ("/bin/sh", "/bin/bash", "/bin/ash", "/bin/dash", "/usr/bin/sh")
@@ -68,7 +68,7 @@ def _not_understood(
     """Programs of a kind that no module knows: kept with their packages, trusted less."""
     paths = {command.path for command in commands}
     entries = [entry for path in sorted(paths) if (entry := world.rootfs.lookup(path))]
-    unknown = [entry for entry in entries if not _is_understood(world, entry, runtimes)]
+    unknown = [entry for entry in entries if not is_understood(world, entry, runtimes)]
     packaged = [e.path for e in unknown if origin_of(e.path).kind is not OriginKind.USER]
     native = [e.path for e in unknown if origin_of(e.path).kind is OriginKind.USER]
     if packaged:
@@ -88,15 +88,6 @@ def _not_understood(
             f"what {_listing(native)} opens by name is not known: the level of trust is lower",
             "kept: their libraries, and every file that no package owns",
         )
-
-
-def _is_understood(world: World, entry: Entry, runtimes: Sequence[Runtime]) -> bool:
-    owner = world.packages.owner(entry.path)
-    if owner is not None and owner.essential:
-        return True
-    describing = (runtime for runtime in runtimes if runtime.describe(entry))
-    runtime = next(describing, None)
-    return runtime is not None and runtime.understands
 
 
 def _unreached_installs(world: World, kept: Mapping[str, Keep]) -> Iterator[Problem]:

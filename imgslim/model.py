@@ -292,7 +292,8 @@ class Package:
     diversions applied. ``depends`` holds package keys, alternatives resolved to the one that is
     installed. ``checksums`` maps a path to (algorithm, hex digest) where the database knows it.
     ``conffiles`` are those of ``files`` that the administrator may edit, ``database`` the record
-    that lists the files, ``essential`` the base set on which others may silently rely (policy 3.8).
+    that lists the files, ``essential`` the base set on which others may silently rely (policy 3.8),
+    ``section`` the archive's subject area (Debian policy 2.4).
     """
 
     key: str
@@ -305,6 +306,7 @@ class Package:
     checksums: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
     conffiles: tuple[str, ...] = ()
     database: str = ""
+    section: str = ""
 
 
 @dataclass(frozen=True, slots=True)

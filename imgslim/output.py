@@ -14,6 +14,10 @@ from imgslim.errors import OutputError
 STANDARD_OUTPUT = "-"
 
 
+class ReaderGone(Exception):  # noqa: N818 - it names what happened, not a fault
+    """Nobody reads standard output any more (``| head``): no error, but no reason to go on."""
+
+
 def check_output(target: str, *, force: bool) -> None:
     """Raise OutputError when ``target`` cannot be written: to be asked before the long work.
 
@@ -40,13 +44,11 @@ def check_output(target: str, *, force: bool) -> None:
 def write_output(text: str, target: str, *, force: bool) -> None:
     """Write ``text`` to ``target`` as UTF-8, undecodable bytes of the image as they were.
 
-    The file is written beside its place and then moved there. Raises OutputError.
+    The file is written beside its place and then moved there. Raises OutputError, ReaderGone.
     """
     data = text.encode("utf-8", "surrogateescape")
     if target == STANDARD_OUTPUT:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        _write_standard_output(data)
         return
     check_output(target, force=force)
     # A link stays a link: its target is what gets the new content.
@@ -58,6 +60,22 @@ def write_output(text: str, target: str, *, force: bool) -> None:
             _write_beside(path, data, target, force=force)
     except OSError as error:
         raise _unwritable(target, error) from error
+
+
+def _write_standard_output(data: bytes) -> None:
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError as error:
+        # What is left in the buffer would fail again in Python's own flush at exit.
+        with contextlib.suppress(OSError, ValueError):
+            sink = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(sink, sys.stdout.fileno())
+            os.close(sink)
+        raise ReaderGone from error
+    except OSError as error:
+        raise _unwritable("standard output", error) from error
 
 
 def _write_beside(path: Path, data: bytes, target: str, *, force: bool) -> None:
@@ -107,11 +125,3 @@ def _unwritable(target: str, error: OSError) -> OutputError:
         f"cannot write {target}: {error.strerror or error}",
         hint=hint or "name a file in a directory that you may write to",
     )
-
-
-def hush_standard_output() -> None:
-    """Point standard output at nothing, so that Python's own flush at exit cannot fail."""
-    with contextlib.suppress(OSError, ValueError):
-        sink = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(sink, sys.stdout.fileno())
-        os.close(sink)

@@ -18,6 +18,7 @@ from imgslim.runtimes.registry import start_runtimes
 from imgslim.sources import open_image
 from imgslim.world import World
 
+
 @dataclass(frozen=True, slots=True)
 class Analysis:
     """One image with its plan; ``world.rootfs`` is the merged tree, readable while it is open."""

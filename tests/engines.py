@@ -180,6 +180,8 @@ def _build_with_buildah(folder: Path, tag: str, bases: Sequence[str]) -> None:
             f"docker-archive:{archive}:{_full_name(tag)}",
         )  # fmt: skip
         docker("load", "--quiet", f"--input={archive}")
+        # The archive carries buildah's own name of the image, too.
+        subprocess.run(["docker", "rmi", "localhost/result:latest"], capture_output=True)
     finally:
         command("buildah", *store, "rm", "--all")
         overlay = str(folder / "store" / "overlay")

@@ -22,12 +22,14 @@ from imgslim.cli.app import run
 from imgslim.cli.overview import COMMANDS, OVERVIEW
 from imgslim.errors import OutputError
 from imgslim.output import write_output
+from tests.elves import elf
 from tests.worlds import Dir, File, Tree, tar_bytes
 
 TREE: Tree = {
     "/app/main": File("#!/bin/sh\necho $0\n", mode=0o755),
     "/app/data.txt": "of the app",
-    "/bin/sh": File("no real shell", mode=0o755),
+    "/bin/sh": File(elf(), mode=0o755),
+    "/bin/tar": File(elf(), mode=0o755),
     "/root/.cache/pip/http/x": File(b"c" * 5000),
     "/tmp": Dir(0o1777),
 }
@@ -223,7 +225,7 @@ BAD_INPUTS: dict[str, tuple[list[str], int]] = {
     "a name without a build": (["rewrite", "good.tar", "-t", "x"], 2),
     "no engine": (["analyze", "docker-daemon:app:latest"], 3),
     "no such archive": (["analyze", "docker-archive:none.tar"], 4),
-    "not an archive": (["analyze", "./text"], 5),
+    "not an archive": (["analyze", "docker-archive:text"], 5),
     "truncated": (["analyze", "cut.tar"], 5),
     "entrypoint missing": (["analyze", "gone.tar"], 8),
     "output exists": (["analyze", "good.tar", "-o", "good.tar"], 9),

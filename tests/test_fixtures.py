@@ -189,7 +189,9 @@ def import_without(tag: str, patterns: tuple[str, ...], new_tag: str) -> list[st
     container = engines.docker("create", tag).decode().strip()
     try:
         export = subprocess.Popen(["docker", "export", container], stdout=subprocess.PIPE)
-        changes = [f"--change={line}" for line in import_changes(engines.image_config(tag))]
+        # What an import cannot set changes no answer.
+        config = engines.image_config(tag) | {"StopSignal": None, "Shell": None, "OnBuild": None}
+        changes = [f"--change={line}" for line in import_changes(config)]
         importing = subprocess.Popen(
             ["docker", "import", *changes, "-", new_tag],
             stdin=subprocess.PIPE,

@@ -16,7 +16,7 @@ import click
 from imgslim import __version__
 from imgslim.cli.overview import COMMANDS, OVERVIEW
 from imgslim.errors import ImgslimError, Interrupted, UsageError
-from imgslim.output import hush_standard_output
+from imgslim.output import ReaderGone
 
 DEBUG_VARIABLE = "IMGSLIM_DEBUG"
 _TERMINATING = ("SIGTERM", "SIGHUP")
@@ -67,8 +67,7 @@ def run(arguments: Sequence[str]) -> int:
         return _report(_usage_message(error), _usage_hint(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return _report("interrupted", "", Interrupted.exit_code)
-    except BrokenPipeError:
-        hush_standard_output()
+    except (ReaderGone, BrokenPipeError):
         return _SIGPIPE_EXIT_CODE
     except ImgslimError as error:
         return _report(str(error), error.hint, error.exit_code)

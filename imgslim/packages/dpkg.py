@@ -31,6 +31,7 @@ _FIELDS = frozenset(
         "Depends",
         "Pre-Depends",
         "Essential",
+        "Section",
         "Protected",
         "Multi-Arch",
         "Conffiles",
@@ -186,6 +187,7 @@ def _package(database: _Database, stanza: Stanza, status_d: str) -> Package:
         checksums=LazyChecksums(conffiles, lambda: _md5sums(database, name, md5sums)),
         conffiles=tuple(conffiles),
         database=record,
+        section=stanza.get("Section", "").rpartition("/")[2],
     )
 
 

@@ -16,6 +16,7 @@ from functools import cache
 
 from imgslim.model import Entry, Finding, Group, Need, Package, Scope
 from imgslim.runtimes.base import Runtime
+from imgslim.runtimes.extensions import Extensions
 from imgslim.tables import entries_at, find_toolchains, generated_table, load_table
 from imgslim.world import World
 
@@ -66,6 +67,7 @@ class DistroPackages(Runtime):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
+        self._extensions = Extensions(world)
         self._levels: dict[str, _Level] = {}
         self._licensed: set[str] = set()
         self._whole_trees: dict[str, str] | None = None
@@ -73,8 +75,12 @@ class DistroPackages(Runtime):
 
     def command_needs(self, argv: Sequence[str], path: str, because: str) -> Iterable[Finding]:
         package = self.world.packages.owner(path)
-        if package is not None:
-            yield from self._keep(package, _Level.WHOLE, path)
+        if package is None:
+            return
+        yield from self._keep(package, _Level.WHOLE, path)
+        if _limited(package, _Level.WHOLE) is _Level.WHOLE:
+            for extension in self._extensions.of(package):
+                yield from self._keep(extension, _Level.WHOLE, path)
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if entry.is_directory:
@@ -198,11 +204,15 @@ def _limited(package: Package, level: _Level) -> _Level:
     rules = _rules()
     if rules.handled.match(package.name):
         return _Level.REACHED
+    return _Level.REACHED if stands_alone(package) else level
+
+
+def stands_alone(package: Package) -> bool:
+    """Whether each program of a package needs nothing of it but itself and its libraries."""
+    rules = _rules()
     if rules.complete.match(package.name):
-        return level
-    if package.essential or rules.collections.match(package.name):
-        return _Level.REACHED
-    return level
+        return False
+    return package.essential or rules.collections.match(package.name) is not None
 
 
 def _is_program(entry: Entry) -> bool:

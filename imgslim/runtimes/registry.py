@@ -11,6 +11,7 @@ from imgslim.runtimes.go import GoRuntime
 from imgslim.runtimes.python import PythonRuntime
 from imgslim.runtimes.script import ScriptRuntime
 from imgslim.runtimes.shell import ShellRuntime
+from imgslim.runtimes.unknown import UnknownPrograms
 from imgslim.world import World
 
 RUNTIMES: tuple[type[Runtime], ...] = (
@@ -28,4 +29,5 @@ RUNTIMES: tuple[type[Runtime], ...] = (
 
 def start_runtimes(world: World) -> tuple[Runtime, ...]:
     """One instance of each runtime for one analysis."""
-    return tuple(runtime(world) for runtime in RUNTIMES)
+    known = tuple(runtime(world) for runtime in RUNTIMES)
+    return (*known, UnknownPrograms(world, known))

@@ -64,6 +64,7 @@ class ShellRuntime(Runtime):
     """Follows shells: their scripts with the arguments they get, and scripts the app may run."""
 
     name = "shell"
+    understands = True
 
     def __init__(self, world: World) -> None:
         super().__init__(world)

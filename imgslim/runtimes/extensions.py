@@ -1,0 +1,79 @@
+"""Installed packages that extend a program: modules of an interpreter, plug-ins of a server.
+
+A program does not depend on what extends it, but an image in which somebody installed
+``ruby-sinatra`` beside Ruby means to load it. Rules: ``[extensions]`` in ``data/packages.toml``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+
+from imgslim.model import Package
+from imgslim.tables import load_table
+from imgslim.world import World
+
+_EXTENDED_STATES = "/var/lib/apt/extended_states"
+_APK_WORLD = "/etc/apk/world"
+_VERSION_TAIL = re.compile(r"[-.\d]+$")
+
+
+class Extensions:
+    """The packages of one image that extend others."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        table = load_table("packages")["extensions"]
+        self._languages = frozenset(table["languages"])
+        self._sections = self._languages | frozenset(table["servers"])
+        self._never = frozenset(table["never"])
+
+    def of(self, package: Package) -> Iterator[Package]:
+        """Packages that extend ``package``, directly or through one another, each once."""
+        seen = {package.key}
+        pending = [package]
+        if package.section in self._languages:
+            installed = self._world.packages.packages.values()
+            siblings = [other for other in installed if other.section == package.section]
+            yield from (other for other in siblings if other.key not in seen)
+            seen.update(other.key for other in siblings)
+            pending.extend(siblings)
+        while pending:
+            for dependant in self._dependants.get(pending.pop().key, ()):
+                if dependant.key not in seen and self._extends(dependant, package):
+                    seen.add(dependant.key)
+                    pending.append(dependant)
+                    yield dependant
+
+    def _extends(self, dependant: Package, package: Package) -> bool:
+        if not dependant.key.startswith("deb:"):
+            stem = _VERSION_TAIL.sub("", package.name)
+            return dependant.name.startswith(stem) or dependant.name in self._asked_for
+        if package.section not in self._sections or dependant.section in self._never:
+            return False
+        return dependant.section == package.section or dependant.name in self._asked_for
+
+    @cached_property
+    def _dependants(self) -> dict[str, list[Package]]:
+        found: dict[str, list[Package]] = {}
+        for package in self._world.packages.packages.values():
+            for key in package.depends:
+                found.setdefault(key, []).append(package)
+        return found
+
+    @cached_property
+    def _asked_for(self) -> frozenset[str]:
+        """The packages that somebody named, as the package manager itself remembers."""
+        rootfs = self._world.rootfs
+        words = re.split(r"[\s<>=~@]+", rootfs.read_text(_APK_WORLD))
+        states = rootfs.read_text(_EXTENDED_STATES)
+        if not states:
+            return frozenset(words)
+        automatic = {
+            stanza.partition("Package: ")[2].split("\n")[0].strip()
+            for stanza in states.split("\n\n")
+            if "Auto-Installed: 1" in stanza
+        }
+        names = {package.name for package in self._world.packages.packages.values()}
+        return frozenset((names - automatic) | set(words))
