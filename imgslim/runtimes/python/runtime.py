@@ -351,6 +351,17 @@ class PythonRuntime(Runtime):
                 "left out; import it in your own code, or --keep it",
             )
 
+    def _distribution_of_script(self, path: str) -> Distribution | None:
+        """The distribution with a console script of that name: its RECORD need not list the
+        script (``pip install --target`` writes another place)."""
+        name = posixpath.basename(path)
+        owner = self.world.packages.distribution_owner(path)
+        candidates = self.world.packages.distributions if owner is None else (owner,)
+        for dist in candidates:
+            if any(p.group == "console_scripts" and p.name == name for p in dist.entry_points):
+                return dist
+        return None
+
     def describe(self, entry: Entry) -> str | None:
         name = posixpath.basename(entry.path)
         if is_other_python(name) and entry.is_executable:
@@ -361,9 +372,8 @@ class PythonRuntime(Runtime):
         interpreter = shebang_interpreter(self.world, entry) if entry.is_file else None
         if interpreter is None and not name.endswith(".py"):
             return None
-        dist = self.world.packages.distribution_owner(entry.path)
-        scripts = {point.name for point in dist.entry_points} if dist else set()
-        if dist is None or interpreter is None or name not in scripts:
+        dist = self._distribution_of_script(entry.path)
+        if dist is None or interpreter is None:
             return "Python script"
         environment = environment_of(self.world.rootfs, self._layout, interpreter)
         where = f", {self._where(environment)}" if environment else ""

@@ -1,0 +1,97 @@
+"""A stack that no module knows: what extends the program, a shell, and what its sources name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from imgslim.model import ImageConfig, Plan
+from imgslim.pipeline import derive_plan
+from imgslim.world import World
+from tests.elves import elf
+from tests.worlds import File, Link, Tree, make_world
+
+SCRIPT = File("puts `frobnicate 'x'`\nsystem \"gcc\"\n# mentions compact in a comment\n")
+
+
+def package(name: str, section: str, files: Iterable[str], depends: str = "") -> tuple[str, Tree]:
+    """A stanza of dpkg's status, and the package's own files with their list."""
+    stanza = (
+        f"Package: {name}\nStatus: install ok installed\nVersion: 1\nArchitecture: amd64\n"
+        f"Section: {section}\nDepends: {depends}\n"
+    )
+    tree: dict[str, object] = {
+        path: File(elf() if "/bin/" in path else "data", mode=0o755) for path in files
+    }
+    tree[f"/var/lib/dpkg/info/{name}.list"] = "\n".join(files) + "\n"
+    return stanza, tree  # type: ignore[return-value]
+
+
+def image_tree(*packages: tuple[str, Tree], automatic: Iterable[str] = ()) -> Tree:
+    tree: dict[str, object] = {
+        "/bin": Link("usr/bin"),
+        "/var/lib/dpkg/status": "\n".join(stanza for stanza, _ in packages),
+        "/var/lib/apt/extended_states": "\n\n".join(
+            f"Package: {name}\nArchitecture: amd64\nAuto-Installed: 1" for name in automatic
+        ),
+        "/app/main.rb": SCRIPT,
+    }
+    for _, files in packages:
+        tree.update(files)
+    return tree  # type: ignore[return-value]
+
+
+PACKAGES = (
+    package("dash", "shells", ["/usr/bin/sh"]),
+    package("ruby9", "ruby", ["/usr/bin/ruby", "/usr/lib/ruby/core.rb"]),
+    package("ruby-web", "ruby", ["/usr/lib/ruby/web.rb"], "ruby-rack"),
+    package("ruby-rack", "ruby", ["/usr/lib/ruby/rack.rb"], "ruby9"),
+    package("puma", "web", ["/usr/lib/ruby/puma.rb"], "ruby9"),
+    package("by-the-way", "web", ["/usr/lib/ruby/dependency.rb"], "ruby9"),
+    package("ruby-tool-builder", "devel", ["/usr/lib/ruby/builder.rb"], "ruby9"),
+    package("frobnicator", "utils", ["/usr/bin/frobnicate"]),
+    package("compacter", "utils", ["/usr/bin/compact"]),
+    package("gcc", "devel", ["/usr/bin/gcc"]),
+    package("liberror-perl", "perl", ["/usr/share/perl5/Error.pm"]),
+)
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Iterator[Plan]:
+    world: World = make_world(
+        tmp_path,
+        image_tree(*PACKAGES, automatic=["by-the-way", "ruby-rack"]),
+        config=ImageConfig(cmd=("ruby", "/app/main.rb")),
+    )
+    yield derive_plan(world)
+    world.rootfs.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("/usr/lib/ruby/core.rb", True),
+        ("/usr/lib/ruby/web.rb", True),
+        ("/usr/lib/ruby/puma.rb", True),
+        ("/usr/lib/ruby/dependency.rb", False),
+        ("/usr/lib/ruby/builder.rb", False),
+        ("/usr/share/perl5/Error.pm", False),
+        ("/usr/bin/sh", True),
+        ("/usr/bin/frobnicate", True),
+        ("/usr/bin/gcc", False),
+        ("/usr/bin/compact", False),
+    ],
+)
+def test_what_is_kept_for_a_program_that_no_module_knows(
+    plan: Plan, path: str, kept: bool
+) -> None:
+    assert (path in {keep.entry.path for keep in plan.keeps}) is kept
+
+
+def test_the_lower_level_of_trust_and_the_guess_are_said(plan: Plan) -> None:
+    said = {problem.code: problem for problem in plan.problems}
+    assert "/usr/bin/ruby" in said["no-module"].message
+    assert "trust is lower" in said["no-module"].message
+    assert "frobnicate" in said["programs-by-name"].message
