@@ -20,7 +20,7 @@ from typing import ClassVar
 
 
 class ImgslimError(Exception):
-    """The base of all errors that are the user's to see: ``str()`` is one line, ``hint`` another."""
+    """The base of all errors that a user sees: ``str()`` is one line, ``hint`` another."""
 
     exit_code: ClassVar[int] = 1
 

@@ -323,9 +323,8 @@ class Distribution:
     """An installed Python distribution (packaging.python.org, "Recording installed projects").
 
     ``metadata_path`` is its ``*.dist-info`` or ``*.egg-info`` (directory or file), ``site_path``
-    the directory that holds it. ``files`` are canonical paths, from RECORD, ``installed-files.txt``,
-    or the system package that owns the metadata. ``requires`` are the normalised names of its
-    requirements that apply without extras, ``top_level`` its importable top-level names.
+    the directory that holds it. ``files`` are canonical paths. ``requires`` are the normalised
+    names of its requirements that apply without extras, ``top_level`` its importable names.
     """
 
     name: str

@@ -43,9 +43,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Where everything must be there, a skip of any kind is a failure."""
     report: pytest.TestReport = yield  # type: ignore[assignment]
     if REQUIRED and report.skipped and not hasattr(report, "wasxfail"):

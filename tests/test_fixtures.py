@@ -143,7 +143,8 @@ def _runtime_config(tag: str) -> dict[str, object]:
 
 
 def test_every_route_answers_as_on_the_fat_image(case: Case) -> None:
-    assert all(answer.status in (200, 201) for answer in case.fat_answers.values()), case.fat_answers
+    statuses = {answer.status for answer in case.fat_answers.values()}
+    assert statuses <= {200, 201}
     assert answers(case.slim_tag, case.fixture) == case.fat_answers
 
 

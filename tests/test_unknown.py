@@ -84,9 +84,7 @@ def plan(tmp_path: Path) -> Iterator[Plan]:
         ("/usr/bin/compact", False),
     ],
 )
-def test_what_is_kept_for_a_program_that_no_module_knows(
-    plan: Plan, path: str, kept: bool
-) -> None:
+def test_what_is_kept_for_a_program_that_no_module_knows(plan: Plan, path: str, kept: bool) -> None:
     assert (path in {keep.entry.path for keep in plan.keeps}) is kept
 
 
