@@ -12,7 +12,7 @@ import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -216,3 +216,47 @@ def import_without(tag: str, patterns: tuple[str, ...], new_tag: str) -> list[st
     finally:
         engines.docker("rm", "--force", "--volumes", container)
     return removed
+
+
+# Those without a HEALTHCHECK: skopeo drops it, for the OCI config has no such field.
+@pytest.mark.parametrize("name", ["go-gin", "python-gunicorn"])
+def test_every_source_of_an_image_gives_the_same_plan(
+    name: str, cases: Cases, tmp_path: Path
+) -> None:
+    case = cases.get(name)
+    layout = f"oci:{tmp_path}/layout:latest"
+    engines.command("skopeo", "copy", "--quiet", f"docker-daemon:{case.fat_tag}", layout)
+    for location in (f"docker-daemon:{case.fat_tag}", layout):
+        with analyze(location) as analysis:
+            assert analysis.plan == case.plan
+            assert analysis.image.config == case.analysis.image.config
+
+
+@pytest.mark.parametrize("builder", ["buildah", "buildkit"])
+def test_other_builders_make_the_same_image(builder: str, cases: Cases) -> None:
+    engines.require_builder(builder)
+    case = cases.get("go-static")
+    tag = f"imgslim-slim-go-static-{builder}:{os.getpid()}"
+    engines.build(builder, rewrite(case.analysis), tag, [case.fat_tag])
+    try:
+        planned = nodes_of([keep.entry for keep in case.plan.keeps])
+        built = engines.exported_tree(tag)
+        if builder == "buildkit":
+            # docs/copies.md: BuildKit gives directories that plain COPYs wrote into its own time.
+            planned, built = _without_directory_times(planned), _without_directory_times(built)
+        assert differences(planned, built) == []
+        assert answers(tag, case.fixture) == case.fat_answers
+    finally:
+        engines.remove_image(tag)
+
+
+def _without_directory_times(nodes: engines.Nodes) -> engines.Nodes:
+    return {
+        path: replace(node, mtime=0) if node.kind == "directory" else node
+        for path, node in nodes.items()
+    }
+
+
+def test_the_text_is_the_same_on_every_run(case: Case) -> None:
+    with analyze(f"docker-archive:{case.archive}") as again:
+        assert rewrite(again) == rewrite(case.analysis)
