@@ -37,6 +37,9 @@ _PARENT_REASON = "parent directory"
 _OWN_TREE_DEPTH = 3
 """A link to a directory at least this deep means that directory; /usr or /var/log is a place."""
 
+_MOST_WORDS = 4096
+"""A command line that has grown beyond this starts itself: hostile, and never run to its end."""
+
 _SEVERITY_ORDER = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 
 
@@ -124,7 +127,7 @@ class Closure:
 
     def _take_command(self, command: Command) -> None:
         key = (command.path, command.argv)
-        if key in self.commands:
+        if key in self.commands or len(command.argv) > _MOST_WORDS:
             return
         self.commands[key] = command
         self._take_need(Need(command.path, Group.PROGRAM, "programs that run", command.because))

@@ -309,3 +309,12 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path, number: signal
     assert process.returncode == 128 + number
     assert "Traceback" not in error
     assert list(spool.iterdir()) == []
+
+
+def test_a_file_named_as_a_path_is_read_as_an_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("text").write_text("no archive\n")
+    assert run(["analyze", "./text"]) == 5
+    assert "./text" in capsys.readouterr().err

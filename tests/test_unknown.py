@@ -93,3 +93,22 @@ def test_the_lower_level_of_trust_and_the_guess_are_said(plan: Plan) -> None:
     assert "/usr/bin/ruby" in said["no-module"].message
     assert "trust is lower" in said["no-module"].message
     assert "frobnicate" in said["programs-by-name"].message
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"/bin/sh": File("echo no shebang\n", mode=0o755)},
+        {
+            "/bin/sh": File("#!/bin/loop\n", mode=0o755),
+            "/bin/loop": File("#!/bin/sh\n", mode=0o755),
+        },
+        {"/bin/sh": File("#!/bin/sh\n", mode=0o755)},
+        {"/bin/sh": File(elf(), mode=0o755), "/run": File('exec /run "$@" x\n', mode=0o755)},
+    ],
+)
+def test_a_shell_that_starts_itself_ends(tmp_path: Path, tree: Tree) -> None:
+    command = ("/run",) if "/run" in tree else ("sh",)
+    world = make_world(tmp_path, tree, config=ImageConfig(cmd=command))
+    assert derive_plan(world).keeps
+    world.rootfs.close()

@@ -11,6 +11,7 @@ from rich.table import Table
 from imgslim.model import Image, Keep, Plan, Problem, Severity
 from imgslim.reports.console import Look, cell, columns, draw, heading, indented
 from imgslim.reports.summary import (
+    Row,
     Section,
     chain_finder,
     dropped_sections,
@@ -109,17 +110,26 @@ def _sections(
     table.columns[0].ratio = 1
     table.expand = True
     for section in sections:
+        if not section.count and not look.verbose:
+            continue  # directories alone
         table.add_row(
             cell(f"  {section.title}", "cyan"), f"{section.count:,}", size_text(section.size_bytes)
         )
-        limit = len(section.rows) if look.verbose else SHOWN_ROWS
-        if not look.verbose and [row.title for row in section.rows] == [section.title]:
-            continue
-        for row in largest_rows(section, limit):
+        for row in _worth_rows(section, look):
             table.add_row(cell(f"    {row.title}"), f"{row.count:,}", size_text(row.size_bytes))
             if look.verbose and chain is not None and row.first is not None:
                 table.add_row(cell(f"      {' → '.join(chain(row.first))}", "dim"), "", "")
     console.print(table)
+
+
+def _worth_rows(section: Section, look: Look) -> Sequence[Row]:
+    """The largest rows with files in them; none where the only one repeats the heading."""
+    if look.verbose:
+        return section.rows
+    if [row.title for row in section.rows] == [section.title]:
+        return ()
+    rows = tuple(row for row in section.rows if row.count)
+    return largest_rows(Section(section.title, rows), SHOWN_ROWS)
 
 
 def _problems(console: Console, problems: Sequence[Problem], look: Look) -> None:

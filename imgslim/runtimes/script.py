@@ -152,9 +152,14 @@ class ScriptRuntime(Runtime):
                 "taken as a script for /bin/sh",
             )
         found = locate(self.world, "/bin/sh")
-        if found is not None:
-            yield Need(found, Group.PROGRAM, _REASON, script)
-            yield Command((found, script, *argv[1:]), self.world.rootfs.resolve(found).path, script)
+        shell = None if found is None else self.world.rootfs.lookup(found)
+        if found is None or shell is None:
+            return
+        yield Need(found, Group.PROGRAM, _REASON, script)
+        # A shell that is itself such a file would be handed to itself without end.
+        head = self.world.rootfs.read_bytes(shell, HEAD_BYTES)
+        if parse_shebang(head) is not None or not _is_text(head):
+            yield Command((found, script, *argv[1:]), shell.path, script)
 
 
 def _missing_interpreter(shebang: Shebang, script: str, severity: Severity) -> Problem:

@@ -75,11 +75,12 @@ def _recognise(text: str) -> Location:
         mode = 0
     if stat.S_ISDIR(mode) and (path / "oci-layout").exists():
         return Location(Transport.OCI, text)
-    if mode and not stat.S_ISDIR(mode) and (_is_archive(path) or not is_reference(text)):
+    is_path = text.startswith(("/", ".")) or not is_reference(text)
+    if mode and not stat.S_ISDIR(mode) and (is_path or _is_archive(path)):
         return Location(Transport.ARCHIVE, text)
     if not mode and _PATH_LIKE.match(text):
         raise ImageNotFoundError(f"there is no file {text}", hint="check the path")
-    if is_reference(text) and not text.startswith(("/", ".")):
+    if not is_path:
         return Location(
             Transport.DAEMON,
             reference=text,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import random
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def write_big_image(path: Path, pip: list[str]) -> None:
         filler = _Filler(packages, missing_bytes // packages)
         system = int(packages * SYSTEM_SHARE)
         with LayerTar("RUN apt-get install", folder / "system.tar") as layer:
-            filler.debian(layer, system)
+            filler.debian(layer, system, _package_status(layers[0]))
         layers.insert(1, layer)
         with LayerTar("RUN pip install -r requirements.txt", folder / "python.tar") as layer:
             filler.pypi(layer, packages - system)
@@ -46,9 +47,16 @@ def write_big_image(path: Path, pip: list[str]) -> None:
         interpreter_image.write_archive(path, layers)
 
 
-def _file_count(layer: LayerTar) -> int:
-    import tarfile
+def _package_status(base: LayerTar) -> str:
+    """The base's paragraphs: the layer above brings a database of all packages."""
+    with tarfile.open(base.path) as archive:
+        if "var/lib/dpkg/status" not in archive.getnames():
+            return ""
+        status = archive.extractfile("var/lib/dpkg/status")
+        return status.read().decode() if status else ""
 
+
+def _file_count(layer: LayerTar) -> int:
     with tarfile.open(layer.path) as archive:
         return sum(member.isreg() for member in archive)
 
@@ -63,8 +71,8 @@ class _Filler:
         self._text = (line * (text // len(line) + 1))[:text]
         self._blob_size = bytes_a_package * 3 // 4
 
-    def debian(self, layer: LayerTar, count: int) -> None:
-        status = []
+    def debian(self, layer: LayerTar, count: int, base_status: str) -> None:
+        status = [base_status] if base_status else []
         for number in range(count):
             name = f"filler{number}"
             big = {f"/usr/lib/{name}/lib{name}.a": self._blob()}
