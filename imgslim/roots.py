@@ -32,6 +32,7 @@ def resolve_roots(
         found += _main_command(world)
     for text in also_run:
         found += _also_run(world, text)
+    found += _arguments(world)
     found += _healthcheck(world)
     found += _user(world)
     for name, value in dict(world.config.env).items():
@@ -50,6 +51,14 @@ def main_argv(world: World) -> Argv:
     """
     config = world.config
     return (*(config.entrypoint or ()), *(config.cmd or ()))
+
+
+def _arguments(world: World) -> Iterator[Finding]:
+    """The cmd as a command of its own: most entrypoints run their arguments, and a program that
+    does so (an init, a launcher) shows it to nobody. A shell-form entrypoint does not."""
+    config = world.config
+    if config.entrypoint and config.cmd and config.entrypoint[1:2] != ("-c",):
+        yield from resolve_command(world, config.cmd, "<arguments>")
 
 
 def _main_command(world: World) -> Iterator[Finding]:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from imgslim.errors import EntrypointError, UnsupportedImageError, UsageError
-from imgslim.model import Healthcheck, Need, Problem, Scope, Severity
+from imgslim.model import Command, Healthcheck, ImageConfig, Need, Problem, Scope, Severity
 from imgslim.roots import resolve_roots
+from tests.elves import elf
 from tests.scripts import codes, kept, plan_of, program, script, world_of
-from tests.worlds import Dir, File, Link, Tree
+from tests.worlds import Dir, File, Link, Tree, make_world
 
 
 @pytest.mark.parametrize(
@@ -292,3 +293,12 @@ def test_a_buildpacks_unknown_process_is_a_warning(tmp_path: Path) -> None:
     _, findings = resolve_roots(world_of(tmp_path, tree, entrypoint=("/cnb/lifecycle/launcher",)))
     problems = [finding for finding in findings if isinstance(finding, Problem)]
     assert [problem.severity for problem in problems] == [Severity.WARNING]
+
+
+def test_the_cmd_is_kept_where_the_entrypoint_may_run_its_arguments(tmp_path: Path) -> None:
+    tree = {"/init": File(elf(), mode=0o755), "/usr/bin/server": File(elf(), mode=0o755)}
+    for entrypoint, expected in ((("/init",), True), (("/init", "-c", "x"), False)):
+        config = ImageConfig(entrypoint=entrypoint, cmd=("server", "-v"))
+        _, findings = resolve_roots(make_world(tmp_path, tree, config=config))
+        runs = [f.path for f in findings if isinstance(f, Command)]
+        assert ("/usr/bin/server" in runs) is expected

@@ -41,8 +41,8 @@ def needs_of(
         tmp_path,
         {"/entry.sh": script(text, shebang), **(tree or {})},
         programs=PROGRAMS,
-        entrypoint=("/entry.sh",),
-        cmd=cmd,
+        # Not as cmd: that is kept whatever the script does with it.
+        entrypoint=("/entry.sh", *cmd),
         env=env,
         working_dir=working_dir,
     )
@@ -137,6 +137,8 @@ def test_simply_computed_paths_are_found(tmp_path: Path, text: str, path: str) -
         "exec $*",
         '"$@"',
         'exec tini -- "$@"',
+        'set -euo pipefail\nexec "$@"',
+        'set -eo pipefail -u\nexec "$@"',
         'set -e\nif [ "${1#-}" != "$1" ]; then\n  set -- a "$@"\nfi\nexec "$@"',
         'main() { exec "$@"; }\nmain "$@"',
         'f() { shift; exec "$@"; }; f x "$@"',

@@ -110,8 +110,8 @@ def _set(shell: Interpreter, fields: Fields, node: Node) -> None:
         if option == "--":
             explicit = True
             break
-        if option[1:] == "o":
-            del words[:1]
+        # `set -euo pipefail`: each o takes a word of its own (POSIX XCU 2.14, set).
+        del words[: option.count("o")]
     if words or explicit:
         shell.scope.set_params((tuple(words),))
 
