@@ -16,13 +16,15 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from imgslim.model import Entry
 
 BUILDERS = ("docker", "buildah", "buildkit")
 
@@ -70,6 +72,39 @@ class Node:
 
 
 Nodes = dict[str, Node]
+
+
+def nodes_of(entries: Iterable[Entry]) -> Nodes:
+    """The entries of a plan or a merged tree in the terms in which real trees are compared."""
+    entries = list(entries)
+    partners: dict[tuple[int, int], list[str]] = {}
+    for entry in entries:
+        if not entry.is_directory:
+            partners.setdefault(entry.inode, []).append(entry.path)
+    return {
+        entry.path: Node(
+            kind=entry.kind.value,
+            mode=entry.mode,
+            uid=entry.uid,
+            gid=entry.gid,
+            size_bytes=entry.size_bytes,
+            mtime=int(entry.mtime),
+            target=entry.link_target,
+            device=entry.device,
+            links=tuple(sorted(set(partners.get(entry.inode, ())) - {entry.path})),
+            capability=dict(entry.xattrs).get("security.capability", b""),
+        )
+        for entry in entries
+    }
+
+
+def without_directory_times(nodes: Nodes) -> Nodes:
+    """What can be compared of an image of BuildKit's, which records no directory in whose layer
+    only its time changed (docs/copies.md)."""
+    return {
+        path: replace(node, mtime=0) if node.kind == "directory" else node
+        for path, node in nodes.items()
+    }
 
 
 class BuildFailedError(Exception):

@@ -12,13 +12,13 @@ import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from fixtures.build import Fixture, Route, build_fixture, import_changes, load_fixtures
-from imgslim.model import Entry, Plan, unique_size_bytes
+from imgslim.model import Plan, unique_size_bytes
 from imgslim.pipeline import Analysis, analyze, rewrite
 from imgslim.rootfs import glob_regex
 from tests import engines
@@ -87,31 +87,6 @@ def case(request: pytest.FixtureRequest, cases: Cases) -> Case:
     return cases.get(request.param)
 
 
-def nodes_of(entries: list[Entry]) -> engines.Nodes:
-    """The entries of a plan or a rootfs in the terms in which real trees are compared."""
-    partners: dict[tuple[int, int], list[str]] = {}
-    for entry in entries:
-        if entry.is_file:
-            partners.setdefault(entry.inode, []).append(entry.path)
-    return {
-        entry.path: engines.Node(
-            kind=entry.kind.value,
-            mode=entry.mode,
-            uid=entry.uid,
-            gid=entry.gid,
-            size_bytes=entry.size_bytes,
-            mtime=int(entry.mtime),
-            target=entry.link_target,
-            device=entry.device,
-            links=tuple(p for p in sorted(partners.get(entry.inode, ())) if p != entry.path)
-            if entry.is_file
-            else (),
-            capability=dict(entry.xattrs).get("security.capability", b""),
-        )
-        for entry in entries
-    }
-
-
 def differences(expected: engines.Nodes, found: engines.Nodes) -> list[str]:
     """Paths that differ, the engine's own left out, with what was expected and found."""
     return [
@@ -122,12 +97,12 @@ def differences(expected: engines.Nodes, found: engines.Nodes) -> list[str]:
 
 
 def test_the_merged_view_equals_the_engines_own(case: Case) -> None:
-    merged = nodes_of(list(case.analysis.world.rootfs.entries.values()))
+    merged = engines.nodes_of(case.analysis.world.rootfs.entries.values())
     assert differences(merged, engines.exported_tree(case.fat_tag)) == []
 
 
 def test_the_slim_image_equals_the_plan(case: Case) -> None:
-    planned = nodes_of([keep.entry for keep in case.plan.keeps])
+    planned = engines.nodes_of(keep.entry for keep in case.plan.keeps)
     assert differences(planned, engines.exported_tree(case.slim_tag)) == []
 
 
@@ -239,22 +214,14 @@ def test_other_builders_make_the_same_image(builder: str, cases: Cases) -> None:
     tag = f"imgslim-slim-go-static-{builder}:{os.getpid()}"
     engines.build(builder, rewrite(case.analysis), tag, [case.fat_tag])
     try:
-        planned = nodes_of([keep.entry for keep in case.plan.keeps])
+        planned = engines.nodes_of(keep.entry for keep in case.plan.keeps)
         built = engines.exported_tree(tag)
         if builder == "buildkit":
-            # docs/copies.md: BuildKit gives directories that plain COPYs wrote into its own time.
-            planned, built = _without_directory_times(planned), _without_directory_times(built)
+            planned, built = map(engines.without_directory_times, (planned, built))
         assert differences(planned, built) == []
         assert answers(tag, case.fixture) == case.fat_answers
     finally:
         engines.remove_image(tag)
-
-
-def _without_directory_times(nodes: engines.Nodes) -> engines.Nodes:
-    return {
-        path: replace(node, mtime=0) if node.kind == "directory" else node
-        for path, node in nodes.items()
-    }
 
 
 def test_the_text_is_the_same_on_every_run(case: Case) -> None:

@@ -16,11 +16,18 @@ import pytest
 from imgslim.engine import Engine, connect
 from imgslim.errors import EngineError, ImageNotFoundError
 from imgslim.layers import load_layers
-from imgslim.model import Entry, Image, Kind
+from imgslim.model import Image
 from imgslim.rootfs import merge_layers
 from imgslim.sources import open_image
 from tests.archives import Made, docker_archive
-from tests.engines import ENGINE_PATHS, Node, Nodes, command, docker, exported_tree, remove_image
+from tests.engines import (
+    ENGINE_PATHS,
+    command,
+    docker,
+    exported_tree,
+    nodes_of,
+    remove_image,
+)
 from tests.worlds import Dir, File, Link, Special
 
 pytestmark = pytest.mark.engine
@@ -101,29 +108,6 @@ def read(location: str) -> Any:
         return essence(image)
 
 
-def nodes_of(entries: dict[str, Entry]) -> Nodes:
-    """Our tree in the terms of the engine's."""
-    partners: dict[tuple[int, int], list[str]] = {}
-    for entry in entries.values():
-        if entry.kind is not Kind.DIRECTORY:
-            partners.setdefault(entry.inode, []).append(entry.path)
-    return {
-        path: Node(
-            kind=entry.kind,
-            mode=entry.mode,
-            uid=entry.uid,
-            gid=entry.gid,
-            size_bytes=entry.size_bytes,
-            mtime=int(entry.mtime),
-            target=entry.link_target,
-            device=entry.device,
-            links=tuple(sorted(set(partners.get(entry.inode, ())) - {path})),
-            capability=dict(entry.xattrs).get("security.capability", b""),
-        )
-        for path, entry in entries.items()
-    }
-
-
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return docker_archive(tmp_path_factory.mktemp("archives") / "app.tar", APP)
@@ -145,7 +129,7 @@ def loaded(engine: Engine, archive: Path) -> Iterator[str]:
 
 def test_the_merged_tree_is_the_engines(archive: Path, loaded: str) -> None:
     with open_image(str(archive)) as image:
-        ours = nodes_of(merge_layers(load_layers(image)))
+        ours = nodes_of(merge_layers(load_layers(image)).values())
     theirs = exported_tree(loaded)
     assert {p: n for p, n in ours.items() if p not in ENGINE_PATHS} == {
         p: n for p, n in theirs.items() if p not in ENGINE_PATHS

@@ -10,17 +10,16 @@ import io
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 
 from imgslim.dockerfile import render_dockerfile
 from imgslim.layers import load_layers
-from imgslim.model import Drop, Entry, Group, Image, Keep, Kind, Origin, OriginKind, Plan
+from imgslim.model import Drop, Entry, Group, Image, Keep, Origin, OriginKind, Plan
 from imgslim.rootfs import Rootfs, merge_layers
 from imgslim.sources import open_image
 from tests import engines
-from tests.engines import Node, Nodes
+from tests.engines import Nodes
 
 pytestmark = pytest.mark.engine
 
@@ -193,43 +192,13 @@ def opened(tag: str) -> Iterator[tuple[Image, Rootfs]]:
 
 def expected_nodes(plan: Plan) -> Nodes:
     """What the plan says of every kept entry but the root, which no layer of a build carries."""
-    names: dict[tuple[int, int], list[str]] = {}
-    for keep in plan.keeps:
-        if keep.entry.kind is Kind.FILE:
-            names.setdefault(keep.entry.inode, []).append(keep.entry.path)
-    return {
-        keep.entry.path: expected_node(keep.entry, names)
-        for keep in plan.keeps
-        if keep.entry.path != "/"
-    }
-
-
-def expected_node(entry: Entry, names: dict[tuple[int, int], list[str]]) -> Node:
-    group = names[entry.inode] if entry.is_file else [entry.path]
-    return Node(
-        kind=str(entry.kind),
-        mode=entry.mode,
-        uid=entry.uid,
-        gid=entry.gid,
-        size_bytes=entry.size_bytes,
-        mtime=int(entry.mtime),
-        target=entry.link_target,
-        device=entry.device,
-        links=tuple(sorted(set(group) - {entry.path})),
-        capability=dict(entry.xattrs).get("security.capability", b""),
-    )
+    return engines.nodes_of(keep.entry for keep in plan.keeps if keep.entry.path != "/")
 
 
 def comparable(nodes: Nodes, builder: str) -> Nodes:
-    """BuildKit records no directory in whose layer only its time changed: times of directories
-    are left out there (docs/copies.md)."""
+    """What of an image can be compared: the root is in no layer of a build."""
     nodes = {path: node for path, node in nodes.items() if path != "/"}
-    if builder != "buildkit":
-        return nodes
-    return {
-        path: replace(node, mtime=0) if node.kind == "directory" else node
-        for path, node in nodes.items()
-    }
+    return engines.without_directory_times(nodes) if builder == "buildkit" else nodes
 
 
 VARIANTS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
