@@ -112,3 +112,20 @@ def test_a_shell_that_starts_itself_ends(tmp_path: Path, tree: Tree) -> None:
     world = make_world(tmp_path, tree, config=ImageConfig(cmd=command))
     assert derive_plan(world).keeps
     world.rootfs.close()
+
+
+def test_a_servers_module_brings_the_libraries_of_its_language(tmp_path: Path) -> None:
+    packages = (
+        package("dash", "shells", ["/usr/bin/sh"]),
+        package("httpd", "httpd", ["/usr/sbin/httpd"]),
+        package("httpd-mod-php", "php", ["/usr/lib/httpd/mod_php.so"], "httpd"),
+        package("php-mbstring", "php", ["/usr/lib/php/mbstring.so"], "php-common"),
+        package("php-common", "php", ["/usr/lib/php/common.ini"]),
+        package("liberror-perl", "perl", ["/usr/share/perl5/Error.pm"]),
+    )
+    tree = {**image_tree(*packages), "/usr/sbin/httpd": File(elf(), mode=0o755)}
+    world = make_world(tmp_path, tree, config=ImageConfig(cmd=("httpd",)))
+    kept = {keep.entry.path for keep in derive_plan(world).keeps}
+    assert "/usr/lib/php/mbstring.so" in kept
+    assert "/usr/share/perl5/Error.pm" not in kept
+    world.rootfs.close()

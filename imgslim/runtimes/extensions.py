@@ -30,21 +30,28 @@ class Extensions:
         self._never = frozenset(table["never"])
 
     def of(self, package: Package) -> Iterator[Package]:
-        """Packages that extend ``package``, directly or through one another, each once."""
+        """Packages that extend ``package``, directly or through one another, each once.
+
+        A server's module may be a language of its own (Apache's mod_php), with its libraries.
+        """
         seen = {package.key}
         pending = [package]
-        if package.section in self._languages:
-            installed = self._world.packages.packages.values()
-            siblings = [other for other in installed if other.section == package.section]
-            yield from (other for other in siblings if other.key not in seen)
-            seen.update(other.key for other in siblings)
-            pending.extend(siblings)
         while pending:
-            for dependant in self._dependants.get(pending.pop().key, ()):
-                if dependant.key not in seen and self._extends(dependant, package):
-                    seen.add(dependant.key)
-                    pending.append(dependant)
-                    yield dependant
+            extended = pending.pop()
+            dependants = self._dependants.get(extended.key, ())
+            found = [other for other in dependants if self._extends(other, package)]
+            for other in (*found, *self._siblings(extended)):
+                if other.key not in seen:
+                    seen.add(other.key)
+                    pending.append(other)
+                    yield other
+
+    def _siblings(self, package: Package) -> Iterator[Package]:
+        """All installed packages of a language's section."""
+        if package.section in self._languages:
+            for other in self._world.packages.packages.values():
+                if other.section == package.section:
+                    yield other
 
     def _extends(self, dependant: Package, package: Package) -> bool:
         if not dependant.key.startswith("deb:"):
@@ -66,14 +73,13 @@ class Extensions:
     def _asked_for(self) -> frozenset[str]:
         """The packages that somebody named, as the package manager itself remembers."""
         rootfs = self._world.rootfs
-        words = re.split(r"[\s<>=~@]+", rootfs.read_text(_APK_WORLD))
-        states = rootfs.read_text(_EXTENDED_STATES)
-        if not states:
-            return frozenset(words)
+        world = rootfs.read_text(_APK_WORLD)
+        if world:
+            return frozenset(re.split(r"[\s<>=~@]+", world))
         automatic = {
             stanza.partition("Package: ")[2].split("\n")[0].strip()
-            for stanza in states.split("\n\n")
+            for stanza in rootfs.read_text(_EXTENDED_STATES).split("\n\n")
             if "Auto-Installed: 1" in stanza
         }
         names = {package.name for package in self._world.packages.packages.values()}
-        return frozenset((names - automatic) | set(words))
+        return frozenset(names - automatic)
