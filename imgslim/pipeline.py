@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from imgslim.dockerfile import render_dockerfile
+from imgslim.dockerfile import dockerfile_problems, render_dockerfile
 from imgslim.layers import OnProgress, load_layers
-from imgslim.model import Image, Layer, Plan
+from imgslim.model import Image, Layer, Plan, Problem
 from imgslim.packages import load_packages, unread_databases
 from imgslim.plan import build_plan
 from imgslim.provenance import classify
@@ -93,3 +93,8 @@ def derive_plan(world: World, also_run: Sequence[str] = ()) -> Plan:
 def rewrite(analysis: Analysis) -> str:
     """The text of the slim image's Dockerfile. Raises UnsupportedImageError."""
     return render_dockerfile(analysis.image, analysis.world.rootfs, analysis.plan)
+
+
+def unsayable(analysis: Analysis) -> tuple[Problem, ...]:
+    """What no Dockerfile can say or bring of the plan, such as a newline in an ENV value."""
+    return dockerfile_problems(analysis.image, analysis.world.rootfs, analysis.plan)

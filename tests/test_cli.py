@@ -22,6 +22,7 @@ from imgslim.cli.app import run
 from imgslim.cli.overview import COMMANDS, OVERVIEW
 from imgslim.errors import OutputError
 from imgslim.output import write_output
+from tests.archives import Made, docker_archive
 from tests.elves import elf
 from tests.worlds import File, Tree, tar_bytes
 
@@ -318,3 +319,17 @@ def test_a_file_named_as_a_path_is_read_as_an_archive(
     Path("text").write_text("no archive\n")
     assert run(["analyze", "./text"]) == 5
     assert "./text" in capsys.readouterr().err
+
+
+def test_rewrite_says_what_no_dockerfile_can_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = Made(
+        layers=({"/srv/app": File(elf(), mode=0o755)},),
+        config={"Entrypoint": ["/srv/app"], "Env": ["KEY=two\nlines"]},
+    )
+    archive = docker_archive(tmp_path / "image.tar", image)
+    assert run(["rewrite", str(archive), "--verbose"]) == 0
+    shown = capsys.readouterr()
+    assert "KEY" not in shown.out
+    assert "KEY" in shown.err

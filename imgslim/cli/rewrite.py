@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -59,7 +60,7 @@ def command(
     if tag and not build:
         raise UsageError("-t names the image that --build makes", hint="add --build, or drop -t")
     check_output(output, force=force)
-    from imgslim.pipeline import analyze, rewrite
+    from imgslim.pipeline import analyze, rewrite, unsayable
     from imgslim.reports.text import render_analysis, render_brief
 
     with (
@@ -76,7 +77,9 @@ def command(
         on_progress.stop()
         look = options.look_for(sys.stderr, color, verbose=verbose)
         render = render_analysis if verbose else render_brief
-        options.say(render(analysis.image, analysis.plan, look), quiet=quiet)
+        problems = (*unsayable(analysis), *analysis.plan.problems)
+        plan = replace(analysis.plan, problems=problems)
+        options.say(render(analysis.image, plan, look), quiet=quiet)
         write_output(dockerfile, output, force=force)
         if tag:
             _build(image, analysis, dockerfile, tag, look, quiet=quiet)
