@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from imgslim.choices import Choices
 from imgslim.dockerfile import dockerfile_problems, render_dockerfile
 from imgslim.layers import OnProgress, load_layers
 from imgslim.model import Image, Layer, Plan, Problem
@@ -41,6 +42,7 @@ class OpenedImage:
 @contextmanager
 def open_world(
     location: str,
+    choices: Choices | None = None,
     *,
     platform: str | None = None,
     check_digests: bool = False,
@@ -56,13 +58,21 @@ def open_world(
         layers = load_layers(image, on_progress=on_progress)
         with Rootfs(merge_layers(layers), [layer.blob for layer in layers]) as rootfs:
             packages = load_packages(rootfs)
-            world = World(rootfs, image.config, image.platform, packages, image.history)
+            world = World(
+                rootfs,
+                image.config,
+                image.platform,
+                packages,
+                image.history,
+                choices or Choices(),
+            )
             yield OpenedImage(image, layers, world)
 
 
 @contextmanager
 def analyze(
     location: str,
+    choices: Choices | None = None,
     *,
     also_run: Sequence[str] = (),
     platform: str | None = None,
@@ -75,7 +85,7 @@ def analyze(
     ``imgslim.errors``: for the location, for a damaged image, for an entrypoint that is not there.
     """
     with open_world(
-        location, platform=platform, check_digests=check_digests, on_progress=on_progress
+        location, choices, platform=platform, check_digests=check_digests, on_progress=on_progress
     ) as opened:
         plan = derive_plan(opened.world, also_run)
         yield Analysis(opened.image, opened.layers, opened.world, plan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from imgslim.choices import Choices
 from imgslim.model import Distribution, Entry, HistoryRow, ImageConfig, Package, Platform
 from imgslim.rootfs import Rootfs
 
@@ -50,6 +51,7 @@ class World:
     platform: Platform
     packages: PackageIndex
     history: tuple[HistoryRow, ...] = ()
+    choices: Choices = field(default_factory=Choices)
 
     @property
     def search_path(self) -> tuple[str, ...]:

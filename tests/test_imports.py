@@ -20,7 +20,7 @@ LEVELS = (
     ("world",),
     ("tables",),
     ("layers", "rootfs"),
-    ("model", "output"),
+    ("model", "choices", "output"),
     ("errors", "__init__", "data"),
 )
 """Top to bottom. A module may import from its own level and from those below it."""

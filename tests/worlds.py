@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from imgslim.choices import Choices
 from imgslim.layers import load_layers
 from imgslim.model import (
     HistoryRow,
@@ -131,9 +132,16 @@ def make_image(tmp_path: Path, layers: Iterable[Tree], config: ImageConfig | Non
     )
 
 
-def make_world(tmp_path: Path, *layers: Tree, config: ImageConfig | None = None) -> World:
+def make_world(
+    tmp_path: Path,
+    *layers: Tree,
+    config: ImageConfig | None = None,
+    choices: Choices | None = None,
+) -> World:
     """A World over the given layers, base first."""
     image = make_image(tmp_path, layers, config)
     loaded = load_layers(image)
     rootfs = Rootfs(merge_layers(loaded), [layer.blob for layer in loaded])
-    return World(rootfs, image.config, image.platform, load_packages(rootfs))
+    packages = load_packages(rootfs)
+    history: tuple[HistoryRow, ...] = ()
+    return World(rootfs, image.config, image.platform, packages, history, choices or Choices())

@@ -23,6 +23,7 @@ Examples:
 @click.command("analyze", epilog=EPILOG)
 @options.image_argument
 @options.also_run_option
+@options.choice_options
 @options.source_options
 @options.format_option
 @options.output_options
@@ -30,6 +31,7 @@ Examples:
 def command(
     image: str,
     also_run: tuple[str, ...],
+    level: str,
     platform: str | None,
     check_digests: bool,
     output_format: str,
@@ -53,6 +55,7 @@ def command(
         ProgressBar(quiet=quiet) as on_progress,
         analyze(
             image,
+            options.choices_of(level),
             also_run=also_run,
             platform=platform,
             check_digests=check_digests,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
+from imgslim.choices import Choices, Level
+
 if TYPE_CHECKING:
     from imgslim.reports.console import Look
 
@@ -25,6 +27,14 @@ also_run_option = click.option(
     metavar="CMD",
     multiple=True,
     help="Another command that the image runs: a worker, a migration, a probe, sh. Repeatable.",
+)
+level_option = click.option(
+    "--level",
+    type=click.Choice([level.value for level in Level]),
+    default=Level.BALANCED.value,
+    show_default=True,
+    help="safe: whole distributions and standard library. balanced: without tests and large parts "
+    "that nothing reaches. tight: the reached modules alone.",
 )
 platform_option = click.option(
     "--platform",
@@ -78,9 +88,15 @@ def combined(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
     return decorate
 
 
+choice_options: Callable[[Any], Any] = combined([level_option])
 source_options: Callable[[Any], Any] = combined([platform_option, check_digests_option])
 output_options: Callable[[Any], Any] = combined([output_option, force_option])
 voice_options: Callable[[Any], Any] = combined([color_option, verbose_option, quiet_option])
+
+
+def choices_of(level: str) -> Choices:
+    """The user's decisions about the plan, as the options give them."""
+    return Choices(Level(level))
 
 
 def look_for(stream: TextIO, color: str, *, verbose: bool, to_file: bool = False) -> Look:

@@ -31,6 +31,7 @@ The Dockerfile copies from the fat image, which the engine must know by the name
 @click.command("rewrite", epilog=EPILOG)
 @options.image_argument
 @options.also_run_option
+@options.choice_options
 @click.option("--build", is_flag=True, help="Also build the image, with the local engine.")
 @click.option("-t", "--tag", metavar="TAG", help="The name of the built image.")
 @options.source_options
@@ -39,6 +40,7 @@ The Dockerfile copies from the fat image, which the engine must know by the name
 def command(
     image: str,
     also_run: tuple[str, ...],
+    level: str,
     build: bool,
     tag: str | None,
     platform: str | None,
@@ -67,6 +69,7 @@ def command(
         ProgressBar(quiet=quiet) as on_progress,
         analyze(
             image,
+            options.choices_of(level),
             also_run=also_run,
             platform=platform,
             check_digests=check_digests,

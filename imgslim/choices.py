@@ -1,0 +1,36 @@
+"""What the user decides about a plan: how much to trust, what to keep or drop anyway."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """How far a plan goes, from the most generous to the smallest.
+
+    ``SAFE`` keeps whole distributions and the whole standard library less its tests; ``BALANCED``
+    leaves out tests and large parts that nothing reaches; ``TIGHT`` keeps the reached modules
+    alone, with the spots that cannot be resolved kept whole.
+    """
+
+    SAFE = "safe"
+    BALANCED = "balanced"
+    TIGHT = "tight"
+
+    @property
+    def next(self) -> Level | None:
+        """The level that keeps less than this one; None for the last."""
+        levels = list(Level)
+        after = levels[levels.index(self) + 1 :]
+        return after[0] if after else None
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The user's decisions about one plan. ``keep`` and ``drop`` are absolute paths or globs (the
+    patterns of ``rootfs.glob_regex``), a directory standing for all that lies below it."""
+
+    level: Level = Level.BALANCED
+    keep: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
