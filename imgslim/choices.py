@@ -28,9 +28,15 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The user's decisions about one plan. ``keep`` and ``drop`` are absolute paths or globs (the
-    patterns of ``rootfs.glob_regex``), a directory standing for all that lies below it."""
+    """The user's decisions about one plan.
+
+    ``keep`` and ``drop`` are absolute paths or globs (the patterns of ``rootfs.glob_regex``), a
+    directory standing for all that lies below it. Without ``bytecode``, compiled Python sources
+    (``__pycache__``) are left out. With ``strip``, what only debuggers read of ELF files is.
+    """
 
     level: Level = Level.BALANCED
     keep: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
+    bytecode: bool = True
+    strip: bool = False

@@ -343,12 +343,15 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """A kept path with the first reason that asked for it; ``because`` leads up the chain."""
+    """A kept path with the first reason that asked for it; ``because`` leads up the chain. The
+    build runs ``strip`` (a command, or "") on it, which takes ``strip_bytes`` off its size."""
 
     entry: Entry
     group: Group
     reason: str
     because: str
+    strip: str = ""
+    strip_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,9 +375,7 @@ class Program:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What stays, what goes, and what could not be decided. Everything else renders this.
-
-    ``keeps`` is closed over parents and link targets and sorted by path, ``drops`` too.
-    """
+    ``keeps`` is closed over parents and link targets and sorted by path, ``drops`` too."""
 
     programs: tuple[Program, ...]
     keeps: tuple[Keep, ...]
@@ -383,18 +384,17 @@ class Plan:
 
     @property
     def slim_size_bytes(self) -> int:
-        """Bytes of the kept regular files, a hard link once."""
-        return unique_size_bytes(keep.entry for keep in self.keeps)
+        """Bytes of the kept regular files, a hard link once, less what stripping saves."""
+        stripped = sum(keep.strip_bytes for keep in self.keeps)
+        return unique_size_bytes(keep.entry for keep in self.keeps) - stripped
 
     @property
     def fat_size_bytes(self) -> int:
         """The same of the merged fat image: kept and dropped paths together."""
-        return unique_size_bytes(
-            [*(keep.entry for keep in self.keeps), *(drop.entry for drop in self.drops)]
-        )
+        rows = (self.keeps, self.drops)
+        return unique_size_bytes(row.entry for part in rows for row in part)
 
 
 def unique_size_bytes(entries: Iterable[Entry]) -> int:
     """Sum the bytes of regular files in ``entries``, files that share an inode once."""
-    sizes = {entry.inode: entry.size_bytes for entry in entries if entry.kind is Kind.FILE}
-    return sum(sizes.values())
+    return sum({e.inode: e.size_bytes for e in entries if e.kind is Kind.FILE}.values())

@@ -29,6 +29,7 @@ from imgslim.model import (
     Severity,
 )
 from imgslim.runtimes.base import Runtime
+from imgslim.strip import plan_strips
 from imgslim.world import World
 
 Classifier = Callable[[str], Origin]
@@ -67,7 +68,9 @@ def build_plan(
     )
     started = closure.commands.values()
     doubts = find_doubts(world, closure.kept, started, runtimes, origin_of)
-    problems = [*closure.problems, *doubts]
+    verdicts = (problem for runtime in runtimes for problem in runtime.conclude(closure))
+    keeps, about_strips = plan_strips(world, keeps)
+    problems = [*closure.problems, *doubts, *verdicts, *about_strips]
     problems.sort(key=lambda p: (_SEVERITY_ORDER.index(p.severity), p.code, p.path))
     programs = tuple(_program(world, command, runtimes) for command in commands)
     return Plan(programs, keeps, drops, tuple(problems))

@@ -253,3 +253,93 @@ def test_every_row_has_evidence_and_a_condition_that_can_come_true() -> None:
                 condition
             )
             assert word != "imports" or argument in WATCHED_IMPORTS, condition
+
+
+CONFIGURED: dict[str, tuple[Tree, str, set[str]]] = {
+    "Vulkan: an absolute path, one from the manifest's directory, a soname": (
+        {
+            f"{LIBS}/libvulkan.so.1": elf(),
+            "/usr/share/vulkan/icd.d/a.json": '{"ICD": {"library_path": "/opt/a/libvk_a.so"}}',
+            "/etc/vulkan/icd.d/b.json": '{"ICD": {"library_path": "../b/libvk_b.so.2"}}',
+            "/etc/vulkan/icd.d/c.json": '{"ICD": {"library_path": "libvk_c.so"}}',
+            "/opt/a/libvk_a.so": elf(),
+            "/etc/vulkan/b/libvk_b.so.2": elf(),
+            f"{LIBS}/libvk_c.so": elf(),
+            f"{LIBS}/libvk_d.so": elf(),
+        },
+        f"{LIBS}/libvulkan.so.1",
+        {"/opt/a/libvk_a.so", "/etc/vulkan/icd.d/../b/libvk_b.so.2", f"/lib/{LIBS[9:]}/libvk_c.so"},
+    ),
+    "OpenCL: one name in a file": (
+        {
+            f"{LIBS}/libOpenCL.so.1": elf(),
+            "/etc/OpenCL/vendors/pocl.icd": "libpocl.so.2.10.0\n",
+            f"{LIBS}/libpocl.so.2.10.0": elf(),
+        },
+        f"{LIBS}/libOpenCL.so.1",
+        {f"/lib/{LIBS[9:]}/libpocl.so.2.10.0"},
+    ),
+    "OpenSSL: an engine elsewhere": (
+        {
+            f"{LIBS}/libcrypto.so.3": elf(),
+            "/etc/ssl/openssl.cnf": "dynamic_path = /opt/engines/pkcs11.so\nx = /opt/gone.so\n",
+            "/opt/engines/pkcs11.so": elf(),
+        },
+        f"{LIBS}/libcrypto.so.3",
+        {"/opt/engines/pkcs11.so"},
+    ),
+    "PAM: a module elsewhere": (
+        {
+            f"{LIBS}/libpam.so.0": elf(),
+            "/etc/pam.d/app": "auth required /opt/pam/pam_own.so retry=3\n",
+            "/opt/pam/pam_own.so": elf(),
+        },
+        f"{LIBS}/libpam.so.0",
+        {"/opt/pam/pam_own.so"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGURED)
+def test_libraries_that_a_configuration_names(tmp_path: Path, name: str) -> None:
+    tree, library, expected = CONFIGURED[name]
+    program = elf("libc.so.6", interpreter=GLIBC)
+    world = make_world(tmp_path, {"/lib": Link("usr/lib"), "/app": program}, tree)
+    found = needs(world, "/app", library)
+    assert {path for path in found if ".so" in path} == expected
+
+
+PLUGINS = [
+    ("libgstreamer-1.0.so.0", f"{LIBS}/gstreamer-1.0/libgstogg.so"),
+    ("libQt5Gui.so.5", f"{LIBS}/qt5/plugins/platforms/libqxcb.so"),
+    ("libQt6Network.so.6", f"{LIBS}/qt6/plugins/tls/libqopenssl.so"),
+    ("libva.so.2", f"{LIBS}/dri/iHD_drv_video.so"),
+    ("libgbm.so.1", f"{LIBS}/dri/swrast_dri.so"),
+    ("libsasl2.so.2", f"{LIBS}/sasl2/libgssapiv2.so"),
+    ("libgio-2.0.so.0", f"{LIBS}/gio/modules/libgiognutls.so"),
+    ("libcrypto.so.3", f"{LIBS}/ossl-modules/legacy.so"),
+    ("libcrypto.so.3", f"{LIBS}/engines-3/pkcs11.so"),
+    ("libcrypto.so.3", f"{LIBS}/.libcrypto.so.3.hmac"),
+    ("libkrb5.so.3", f"{LIBS}/krb5/plugins/preauth/pkinit.so"),
+    ("libp11-kit.so.0", f"{LIBS}/pkcs11/p11-kit-trust.so"),
+    ("libpam.so.0", f"{LIBS}/security/pam_unix.so"),
+    ("libgdk_pixbuf-2.0.so.0", f"{LIBS}/gdk-pixbuf-2.0/2.10.0/loaders.cache"),
+    ("libasound.so.2", "/etc/alsa/conf.d/10-rate.conf"),
+    ("libmpi.so.40", f"{LIBS}/openmpi/lib/openmpi3/mca_btl_self.so"),
+    ("libdbus-1.so.3", "/var/lib/dbus/machine-id"),
+]
+
+
+@pytest.mark.parametrize(("library", "plugin"), PLUGINS)
+def test_plug_ins_come_with_the_library_that_loads_them_and_not_without(
+    tmp_path: Path, library: str, plugin: str
+) -> None:
+    tree: Tree = {f"{LIBS}/{library}": elf(), plugin: elf(), f"{LIBS}/libother.so.1": elf()}
+    world = make_world(tmp_path, tree)
+
+    def comes(found: dict[str, Need]) -> bool:
+        trees = [path for path, need in found.items() if need.scope is Scope.TREE]
+        return plugin in found or any(plugin.startswith(f"{path}/") for path in trees)
+
+    assert comes(needs(world, f"{LIBS}/{library}"))
+    assert not comes(needs(world, f"{LIBS}/libother.so.1"))

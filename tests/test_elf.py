@@ -10,7 +10,7 @@ import pytest
 from imgslim.model import Finding, ImageConfig, Need, Problem, Severity
 from imgslim.runtimes.elf import ElfRuntime, elf_facts
 from imgslim.world import World
-from tests.elves import AARCH64, GLIBC, MUSL, elf
+from tests.elves import AARCH64, GLIBC, I386, MUSL, elf
 from tests.worlds import Link, Tree, make_world
 
 LIBC = {
@@ -46,7 +46,8 @@ def findings(world: World, *paths: str) -> list[Finding]:
         more = list(runtime.needs(entry))
         found.extend(more)
         queue.extend(finding.path for finding in more if isinstance(finding, Need))
-    return [*found, *runtime.settle(NothingKept())]  # type: ignore[arg-type]
+    kept = NothingKept()
+    return [*found, *runtime.settle(kept), *runtime.conclude(kept)]  # type: ignore[arg-type]
 
 
 def needed(world: World, *paths: str) -> set[str]:
@@ -295,8 +296,33 @@ def test_a_missing_loader_is_said_by_name(tmp_path: Path) -> None:
 
 
 def test_binaries_of_another_architecture_are_kept_without_libraries(tmp_path: Path) -> None:
-    world = make_world(tmp_path, LIBC, {"/prebuilt.node": elf("libgone.so", machine=AARCH64)})
-    assert problems(world, "/prebuilt.node") == [("foreign-architecture", Severity.INFO)]
+    tree = {"/prebuilt.node": elf("libgone.so", machine=AARCH64)}
+    world = make_world(tmp_path, LIBC, tree)
+    runtime = ElfRuntime(world)
+    assert list(runtime.needs(world.rootfs.entries["/prebuilt.node"])) == []
+    said = list(runtime.conclude(NothingKept()))  # type: ignore[arg-type]
+    assert [(p.code, p.severity) for p in said] == [("foreign-architecture", Severity.INFO)]
+
+
+@pytest.mark.parametrize("static", [False, True], ids=["dynamic", "static"])
+def test_a_program_of_another_architecture_that_runs_is_a_warning(
+    tmp_path: Path, static: bool
+) -> None:
+    content = elf("libgone.so", machine=AARCH64, static=static)
+    world = make_world(tmp_path, LIBC, {"/app": content})
+    assert ("foreign-program", Severity.WARNING) in problems(world, "/app")
+    assert needed(world, "/app") == set()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [elf(flags=0x08000000), elf(static=True), elf(static=True, machine=I386)],
+    ids=["static PIE", "static", "static i386"],
+)
+def test_a_static_program_needs_nothing_and_is_no_problem(tmp_path: Path, content: bytes) -> None:
+    world = make_world(tmp_path, {"/app": content})
+    assert needed(world, "/app") == set()
+    assert problems(world, "/app") == []
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,10 @@ def plan_copies(image: Image, rootfs: Rootfs, plan: Plan) -> CopyPlan:
     """
     tools = find_tools(rootfs)
     hidden = (*MOUNTED_TREES, *(path.rstrip("/") or "/" for path in image.config.volumes))
-    kept = Kept.of(rootfs, plan.keeps, hidden=hidden, mounted_files=MOUNTED_FILES)
+    stripped = frozenset(keep.entry.path for keep in plan.keeps if keep.strip)
+    kept = Kept.of(
+        rootfs, plan.keeps, hidden=hidden, mounted_files=MOUNTED_FILES, stripped=stripped
+    )
     draft = _draft(kept, tools)
     problems = _root_problem(rootfs)
     plain = [*_file_copies(draft), *_directory_copies(kept, draft)]
@@ -250,6 +253,7 @@ def _gather(kept: Kept, draft: _Draft) -> Gathered:
         moved=moved,
         directories=tuple(entry for entry in directories if entry.path not in stated),
         stated=tuple(entry for entry in directories if entry.path in stated),
+        strips=tuple(keep for path, keep in kept.keeps.items() if path in kept.stripped),
     )
 
 

@@ -26,12 +26,14 @@ class Shape(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The cheapest shape of a directory, with what it costs and how much is dropped below it."""
+    """The cheapest shape of a directory, with what it costs and how much is dropped below it.
+    ``strips``: whether a file in it or below is stripped."""
 
     shape: Shape
     cost: int
     removed: int
     pruned_directories: int
+    strips: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Kept:
 
     ``torn`` are directories whose content has a hard link outside them: such a directory cannot
     be copied by itself. ``hidden`` are trees that a running stage does not see as they are.
+    ``stripped`` are files that the build strips once they are gathered.
     """
 
     rootfs: Rootfs
@@ -48,6 +51,7 @@ class Kept:
     torn: frozenset[str]
     hidden: tuple[str, ...]
     mounted_files: frozenset[str]
+    stripped: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -57,6 +61,7 @@ class Kept:
         *,
         hidden: Sequence[str],
         mounted_files: frozenset[str],
+        stripped: frozenset[str] = frozenset(),
     ) -> Kept:
         by_path = {keep.entry.path: keep for keep in keeps}
         files = [keep.entry for keep in by_path.values() if keep.entry.is_file]
@@ -66,7 +71,7 @@ class Kept:
             if counts[entry.inode] > 1:
                 names.setdefault(entry.inode, []).append(entry.path)
         torn = frozenset(path for group in names.values() for path in _torn_by(group))
-        return cls(rootfs, by_path, frozenset(names), torn, tuple(hidden), mounted_files)
+        return cls(rootfs, by_path, frozenset(names), torn, tuple(hidden), mounted_files, stripped)
 
     def children(self, path: str) -> Iterator[Keep]:
         """The kept children of a directory, by name."""
@@ -94,11 +99,14 @@ class Kept:
                 yield from self.removed_below(child)
 
     def pruned_directories(self, path: str) -> Iterator[Entry]:
-        """The kept directories below ``path`` that lose a child."""
+        """The kept directories below ``path`` whose time changes: they lose a child, or strip
+        writes beside one."""
         for keep in self.children(path):
             if keep.entry.is_directory:
                 yield from self.pruned_directories(keep.entry.path)
-                if self.dropped_children(keep.entry.path):
+                if self.dropped_children(keep.entry.path) or self.stripped_children(
+                    keep.entry.path
+                ):
                     yield keep.entry
 
     def dropped_children(self, path: str) -> list[str]:
@@ -106,6 +114,10 @@ class Kept:
         prefix = "" if path == "/" else path
         children = (f"{prefix}/{name}" for name in self.rootfs.children(path))
         return [child for child in children if child not in self.keeps]
+
+    def stripped_children(self, path: str) -> bool:
+        """Whether a directory itself holds a file that the build strips."""
+        return any(keep.entry.path in self.stripped for keep in self.children(path))
 
     def is_linked(self, entry: Entry) -> bool:
         """Whether another kept name leads to the same file."""
@@ -130,6 +142,8 @@ class Kept:
             return False
         if entry.path in self.mounted_files:
             return True
+        if entry.path in self.stripped:
+            return False
         has_capability = any(name == "security.capability" for name, _ in entry.xattrs)
         return not has_capability and not self.is_linked(entry)
 
@@ -169,25 +183,27 @@ def _choose(
     kept: Kept, path: str, line_cost: int, can_prune: bool, choices: dict[str, Choice]
 ) -> Choice:
     words, removed, pruned = 1 + _file_words(kept, path, line_cost), 0, 0
+    strips = own_strips = kept.stripped_children(path)
     for keep in kept.children(path):
         if keep.entry.is_directory:
             below = _choose(kept, keep.entry.path, line_cost, can_prune, choices)
             words += below.cost
             removed += below.removed
             pruned += below.pruned_directories
+            strips |= below.strips
     dropped = kept.dropped_children(path)
     removed += len(dropped)
-    pruned += bool(dropped)
+    pruned += bool(dropped) or own_strips
     options = [(words, Shape.SPLIT)]
     if path not in kept.torn and is_copy_word(path):
         entry = kept.keeps[path].entry
-        if removed == 0 and (entry.mode, entry.uid, entry.gid) == (0o755, 0, 0):
+        if removed == 0 and not strips and (entry.mode, entry.uid, entry.gid) == (0o755, 0, 0):
             options.append((line_cost // 2, Shape.WHOLE))
         if can_prune and path != "/":
             price = line_cost + 1 + removed + pruned
             options.append((price if all(map(is_shell_word, dropped)) else _NEVER, Shape.PRUNED))
     cost, shape = min(options, key=lambda option: (option[0], option[1] is Shape.PRUNED))
-    choices[path] = Choice(shape, cost, removed, pruned)
+    choices[path] = Choice(shape, cost, removed, pruned, strips)
     return choices[path]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from imgslim.copyplan.tools import Tools
-from imgslim.model import Entry, Group, Problem
+from imgslim.model import Entry, Group, Keep, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Gathered:
     entries, or all names of one file. ``moved`` are taken by rename (devices that a builder may not
     make, capabilities that a tool may drop), each with its further names. ``directories`` are read
     from the running stage, ``stated`` are those whose own state it does not show. Both:
-    children first.
+    children first. ``strips`` lose what only debuggers read.
     """
 
     contents: tuple[Content, ...] = ()
@@ -66,6 +66,7 @@ class Gathered:
     moved: tuple[tuple[Entry, ...], ...] = ()
     directories: tuple[Entry, ...] = ()
     stated: tuple[Entry, ...] = ()
+    strips: tuple[Keep, ...] = ()
 
     @property
     def is_empty(self) -> bool:

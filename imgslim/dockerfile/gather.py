@@ -14,8 +14,8 @@ from imgslim.copyplan.words import (
     json_word,
     shell_word,
 )
-from imgslim.dockerfile.layout import comment, count, describe_contents, wrapped
-from imgslim.model import Entry, ImageConfig
+from imgslim.dockerfile.layout import comment, count, describe_contents, size, wrapped
+from imgslim.model import Entry, ImageConfig, Keep
 
 _RUN_BYTES = 60_000
 """Words in one RUN: an argument is at most 128 KiB, an instruction 65,535 bytes (trap 24)."""
@@ -37,6 +37,14 @@ _STEERING = (
 )
 """Variables that change what the shell and its tools do: ld.so(8), bash(1), dash(1), tar(1).
 A stage inherits them from its base (trap 23)."""
+
+
+_STRIP = """slim() {{
+  for path
+  do {command} "$path" || echo "not stripped: $path"
+  done
+}}"""
+"""With a shell function, as the one that gathers."""
 
 
 def gather_stage(config: ImageConfig, copies: CopyPlan) -> Iterator[str]:
@@ -90,6 +98,7 @@ def _runs(gathered: Gathered, tools: Tools, place: str) -> Iterator[str]:
         heading = ""
     if gathered.moved:
         yield heading + _run(["cd /", *_moves(gathered.moved, place)])
+    yield from _strip_runs(gathered.strips, place)
     # A directory made later would change the time of the one that it is in.
     stated = [shell_word(f"{place}{entry.path}") for entry in gathered.stated]
     make_stated = wrapped("mkdir -p", [place, *stated], indent=_INDENT)
@@ -105,6 +114,22 @@ def _runs(gathered: Gathered, tools: Tools, place: str) -> Iterator[str]:
                 *(_state(entry, place) for entry in gathered.stated),
             ]
         )
+
+
+def _strip_runs(strips: Sequence[Keep], place: str) -> Iterator[str]:
+    """In the gathered tree nothing runs, and the directories get their times afterwards. A file
+    that strip cannot read stays as it is, and the build says so."""
+    saves = size(sum(keep.strip_bytes for keep in strips))
+    heading = comment(f"{count(len(strips), 'file')} less what only debuggers read: {saves}")
+    for command, group in groupby(sorted(strips, key=_command), key=_command):
+        function = _function(_STRIP.format(command=command), place)
+        for words in _chunks([[word] for word in _names(keep.entry for keep in group)]):
+            steps = [f"cd {place}", function, wrapped("slim", words, indent=_INDENT)]
+            yield f"{heading}\n{_run(steps)}"
+
+
+def _command(keep: Keep) -> str:
+    return keep.strip
 
 
 def _function(lines: str, place: str) -> str:

@@ -27,10 +27,8 @@ from imgslim.world import World
 _NOBODY = "<system>"
 _STATE_TOPS = ("/run", "/var")
 
-_LIBC_SONAME = re.compile(
-    r"(lib(c|pthread|dl|resolv|nsl|anl|m|rt|util|nss_\w+)\.so\.\d.*|libc\.musl-.*|ld-.*)"
-)
-"""Files of the libc itself: its string tables hold what it defines, not what it imports."""
+_LARGEST_CONFIG_BYTES = 256 << 10
+_LIBRARY_NAME = re.compile(r"[\w.+/-]+\.so(?:\.\d+)*(?![\w.])")
 
 _DEFAULT_SERVICES = ("files", "dns", "compat")
 """What glibc asks without a word in nsswitch.conf (its nss/nss_database.c)."""
@@ -45,6 +43,7 @@ class Row:
     paths: tuple[str, ...]
     libraries: tuple[str, ...]
     excepted: tuple[str, ...]
+    names_libraries: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ class AmbientNeeds(Runtime):
             self._targets.add(facts.target)
             libc = "musl" if facts.is_musl else "glibc"
             self._triggers.setdefault(libc, {"": _Trigger(entry.path, "")})
-        if facts.imports and not _LIBC_SONAME.fullmatch(facts.soname):
+        if facts.imports and not facts.is_libc:
             for symbol in facts.imports:
                 self._importers.setdefault(f"imports {symbol}", []).append(entry.path)
 
@@ -141,12 +140,36 @@ class AmbientNeeds(Runtime):
     def _row_needs(self, row: Row, trigger: _Trigger) -> Iterator[Need]:
         for pattern in row.paths:
             concrete = pattern.replace("{dir}", trigger.directory)
-            yield from path_needs(self.world.rootfs, concrete, row.reason, trigger.because)
+            for need in path_needs(self.world.rootfs, concrete, row.reason, trigger.because):
+                yield need
+                if row.names_libraries:
+                    yield from self._libraries_named_in(need)
         for soname in row.libraries:
             for name in self._service_names(soname):
-                for target in sorted(self._targets):
-                    for path in self.loader.find(name, target):
-                        yield Need(path, Group.LIBRARY, row.reason, trigger.because, optional=True)
+                yield from self._library(name, row.reason, trigger.because)
+
+    def _library(self, name: str, reason: str, because: str) -> Iterator[Need]:
+        for target in sorted(self._targets):
+            for path in self.loader.find(name, target):
+                yield Need(path, Group.LIBRARY, reason, because, optional=True)
+
+    def _libraries_named_in(self, need: Need) -> Iterator[Need]:
+        """What the configuration at ``need`` names: by soname, by an absolute path, or by one from
+        the file's own directory."""
+        rootfs = self.world.rootfs
+        top = rootfs.lookup(need.path)
+        for entry in rootfs.walk(top.path) if top is not None else ():
+            found = rootfs.lookup(entry.path) if entry.is_symlink else entry
+            if found is None or not found.is_file or found.size_bytes > _LARGEST_CONFIG_BYTES:
+                continue
+            text = rootfs.read_bytes(found).decode("utf-8", "replace")
+            for name in dict.fromkeys(_LIBRARY_NAME.findall(text)):
+                if "/" not in name:
+                    yield from self._library(name, need.reason, entry.path)
+                    continue
+                path = posixpath.join(posixpath.dirname(entry.path), name)
+                if rootfs.lookup(path) is not None:
+                    yield Need(path, Group.LIBRARY, need.reason, entry.path, optional=True)
 
     def _service_names(self, soname: str) -> Iterator[str]:
         if "{service}" not in soname:
@@ -166,6 +189,7 @@ def load_rows() -> tuple[Row, ...]:
             paths=tuple(row.get("paths", ())),
             libraries=tuple(row.get("libraries", ())),
             excepted=tuple(row.get("except", ())),
+            names_libraries=row.get("names", False),
         )
         for row in load_table("ambient")["need"]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from imgslim.model import Claim, Entry, Finding
+from imgslim.model import Claim, Entry, Finding, Problem
 from imgslim.world import World
 
 
@@ -53,6 +53,13 @@ class Runtime:
         """More needs when the worklist is empty: what depends on the whole of what is kept.
 
         Called again until no runtime has anything new; yielding a need twice is harmless.
+        """
+        return ()
+
+    def conclude(self, kept: KeptPaths) -> Iterable[Problem]:
+        """What to say once all is decided, such as what was left out and what keeping it costs.
+
+        Called once, when no runtime has anything new.
         """
         return ()
 

@@ -137,6 +137,18 @@ class Loader:
         found = self._in_system(soname, target, directories, musl, "", cut=False)
         return (*found.variants, *filter(None, [found.path]))
 
+    def opened(self, name: str, entry: Entry, facts: ElfFacts) -> tuple[str, ...]:
+        """The paths by which ``dlopen`` of a name without a slash finds a library when the given
+        file calls it, all variants; RPATHs of the program that loaded the file are not known."""
+        asker = Mapped(entry.path, entry, facts)
+        found = self._search(name, asker, asker, self._runs_on_musl(facts))
+        return (*found.variants, *filter(None, [found.path]))
+
+    def own_directories(self, entry: Entry, facts: ElfFacts) -> tuple[str, ...]:
+        """The directories of a file's RUNPATH, or else RPATH, ``$ORIGIN`` replaced."""
+        owner = Mapped(entry.path, entry, facts)
+        return tuple(self._own(owner, facts.runpath or facts.rpath))
+
     def _search(self, name: str, asker: Mapped, main: Mapped, musl: bool) -> _Found:
         target = main.facts.target
         if "/" in name:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -39,13 +41,23 @@ _NOT_ELF_SUFFIXES = """
 _NEVER_ELF = frozenset(_NOT_ELF_SUFFIXES.split())
 
 _TELLING_SYMBOLS = """
-dlopen iconv_open setlocale newlocale pthread_cancel pthread_exit backtrace
+dlopen dlmopen g_module_open g_module_open_full lt_dlopen lt_dlopenext lt_dlopenadvise uv_dlopen
+PR_LoadLibrary PR_LoadLibraryWithFlags apr_dso_load SDL_LoadObject
+iconv_open setlocale newlocale pthread_cancel pthread_exit backtrace
 getaddrinfo gethostbyname gethostbyname_r gethostbyname2 getservbyname getservbyname_r
 getpwnam getpwnam_r getpwuid getpwuid_r getgrnam getgrnam_r getgrgid getgrgid_r getgrouplist
-res_init res_query res_search res_nquery res_nsearch
+getpwent getpwent_r getgrent getgrent_r getspnam getspnam_r initgroups innetgr setnetgrent
+gethostbyaddr gethostbyaddr_r getnameinfo getservbyport getservbyport_r getprotobyname getnetbyname
+getrpcbyname res_init res_query res_search res_nquery res_nsearch
 """
 WATCHED_IMPORTS = frozenset(_TELLING_SYMBOLS.split())
 """Symbols whose import says that something will be opened that no header names."""
+
+
+_LIBC_SONAME = re.compile(
+    r"(lib(c|pthread|dl|resolv|nsl|anl|m|rt|util|nss_\w+)\.so\.\d.*|libc\.musl-.*|ld-.*)"
+)
+"""Files of glibc and musl themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +94,11 @@ class ElfFacts:
         return "/ld-musl-" in self.interpreter or any(
             name == "libc.so" or name.startswith("libc.musl-") for name in self.needed
         )
+
+    @property
+    def is_libc(self) -> bool:
+        """Whether it is part of the libc: its string table holds what it defines."""
+        return _LIBC_SONAME.fullmatch(self.soname) is not None
 
 
 class _ImageFile(io.RawIOBase):
@@ -156,7 +173,15 @@ def damage() -> tuple[type[Exception], ...]:
     from elftools.common.exceptions import ELFError
     from elftools.construct import ConstructError
 
-    return ELFError, ConstructError, ValueError, LookupError, ArithmeticError, MemoryError
+    return (
+        ELFError,
+        ConstructError,
+        struct.error,
+        ValueError,
+        LookupError,
+        ArithmeticError,
+        MemoryError,
+    )
 
 
 class ElfReader:

@@ -79,6 +79,13 @@ def architecture(target: Target) -> Architecture:
     return ARCHITECTURES.get(target[:2], _UNKNOWN)
 
 
+def machine_names(oci_architecture: str) -> tuple[str, ...]:
+    """The first parts of the triplets of an architecture by OCI's name; ("",) for an unknown."""
+    rows = [row for row in ARCHITECTURES.values() if row.oci == oci_architecture]
+    names = (triplet.partition("-")[0] for row in rows for triplet in row.triplets)
+    return tuple(dict.fromkeys(names)) or ("",)
+
+
 def lib_names(target: Target) -> tuple[str, ...]:
     """What ``$LIB`` can stand for (ld.so(8)); distributions configure it differently."""
     known = architecture(target)

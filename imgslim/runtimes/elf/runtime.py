@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from imgslim.model import Entry, Finding, Group, Need, Problem, Severity
 from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.elf.loader import Loader, Mapped
+from imgslim.runtimes.elf.opened import Opened
 from imgslim.runtimes.elf.parse import ElfFacts, elf_facts
 from imgslim.runtimes.elf.places import Target, architecture
 from imgslim.tables import load_table
@@ -39,6 +40,7 @@ class ElfRuntime(Runtime):
         self._missing: dict[tuple[str, Target], list[tuple[str, str]]] = {}
         self._foreign: list[Entry] = []
         self._by_name: dict[str, list[str]] = {}
+        self._opened = Opened(world, lambda: self.loader)
 
     def add_library_path(self, directories: Iterable[str]) -> None:
         """Search these directories, too: an LD_LIBRARY_PATH that something sets at run time.
@@ -57,27 +59,40 @@ class ElfRuntime(Runtime):
 
     def command_needs(self, argv: Sequence[str], path: str, because: str) -> Iterable[Finding]:
         entry = self.world.rootfs.lookup(path)
-        if entry is not None:
-            self._programs.add(entry.path)
-        return ()
+        if entry is None or entry.path in self._programs:
+            return
+        self._programs.add(entry.path)
+        facts = elf_facts(self.world.rootfs, entry)
+        if facts is None:
+            return
+        if self._is_native(facts):
+            yield from self._opened.files(entry, facts)
+        else:
+            yield self._foreign_program(entry, facts)
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         facts = elf_facts(self.world.rootfs, entry)
         if facts is None:
-            return ()
+            return
         names = {posixpath.basename(entry.path), facts.soname}
         self._sonames.update((name, facts.target) for name in names if name)
-        if not facts.is_dynamic or entry.path in self._reached:
-            return ()
+        if not facts.is_dynamic:
+            return
         if not self._is_native(facts):
             self._foreign.append(entry)
-            return ()
-        return self._load(entry, facts)
+            return
+        if entry.path not in self._reached:
+            yield from self._load(entry, facts)
+        yield from self._opened.libraries(entry, facts)
 
     def settle(self, kept: KeptPaths) -> Iterable[Finding]:
+        yield from self._opened.free(kept)
         for (soname, target), askers in sorted(self._missing.items()):
             if (soname, target) not in self._sonames:
                 yield from self._look_elsewhere(soname, target, askers)
+
+    def conclude(self, kept: KeptPaths) -> Iterable[Problem]:
+        yield from self._opened.problems(kept)
         if self._foreign:
             yield _foreign_problem(self._foreign, self.world.platform.architecture)
 
@@ -103,6 +118,18 @@ class ElfRuntime(Runtime):
         if oci != _RUNS_TOO.get(own):
             return False
         return not facts.interpreter or self.world.rootfs.lookup(facts.interpreter) is not None
+
+    def _foreign_program(self, entry: Entry, facts: ElfFacts) -> Problem:
+        known = architecture(facts.target)
+        machine = known.oci or known.title or facts.machine
+        return Problem(
+            "foreign-program",
+            Severity.WARNING,
+            entry.path,
+            f"is run, but is for {machine} in an image for {self.world.platform.architecture}: "
+            'without an emulator on the host starting it fails with "exec format error"',
+            "kept as a file; its libraries are not looked for",
+        )
 
     def _load(self, entry: Entry, facts: ElfFacts) -> Iterator[Finding]:
         preload: tuple[str, ...] = ()
