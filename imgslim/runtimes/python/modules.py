@@ -10,6 +10,7 @@ import posixpath
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from imgslim.model import Distribution
 from imgslim.runtimes.python.layout import Environment
@@ -70,6 +71,8 @@ class ModuleIndex:
         self.distributions = tuple(
             dist for dist in world.packages.distributions if dist.site_path in self.roots
         )
+        self._files: dict[str, str | None] = {}
+        self.member_names: dict[str, frozenset[str]] = {}
         self._units = {d.metadata_path: Unit(d.metadata_path, d) for d in self.distributions}
         self.by_name = {d.name: self._units[d.metadata_path] for d in self.distributions[::-1]}
         self._mapped = {name: path for mapping in self._finders.values() for name, path in mapping}
@@ -87,6 +90,76 @@ class ModuleIndex:
         """The directory of the search path that a path lies below; the deepest one."""
         fitting = [root for root in self.roots if path.startswith(f"{root}/")]
         return max(fitting, key=len, default=None)
+
+    @cached_property
+    def stdlib_prefixes(self) -> tuple[str, ...]:
+        """What the paths of the standard library start with."""
+        return tuple(f"{directory}/" for directory in self.environment.base.stdlib)
+
+    def name_of(self, path: str) -> str | None:
+        """The dotted name by which a file of the search path is imported; a package's file has
+        its package's. None for what is no module."""
+        directory, _, file = path.rpartition("/")
+        stem = module_name(file)
+        root = self.root_of(path)
+        if root is None:
+            fitting = [p for p in self.stdlib_prefixes if path.startswith(p)]
+            root = max(fitting, key=len, default="").rstrip("/")
+            directory = directory.replace(f"{root}/lib-dynload", root)
+        if not stem or not root:
+            return None
+        packages = [part for part in directory[len(root) + 1 :].split("/") if part]
+        if not all(part.isidentifier() for part in packages):
+            return None
+        return ".".join(packages if stem == "__init__" else [*packages, stem]) or None
+
+    def standard(self, module: str) -> tuple[str, ...]:
+        """The files of the standard library that importing ``module`` loads."""
+        parts = module.split(".")
+        if parts[0] not in self.stdlib or not all(parts):
+            return ()
+        for directory in self.environment.base.stdlib:
+            for place in (directory, f"{directory}/lib-dynload"):
+                files, _ = self._walk(f"{place}/{parts[0]}", parts)
+                if files:
+                    return tuple(files)
+        return ()
+
+    def file_of(self, module: str) -> str | None:
+        """The file (of a namespace package: the directory) of exactly that module."""
+        if module not in self._files:
+            found = [*self.standard(module), *(target.path for target in self.resolve(module))]
+            exact = [p for p in found if self._is_called(p, module)]
+            self._files[module] = exact[0] if exact else None
+        return self._files[module]
+
+    def _is_called(self, path: str, module: str) -> bool:
+        tail = "/" + module.replace(".", "/")
+        stem = path.removesuffix("/__init__.py").removesuffix("/__init__.pyc")
+        directory, _, name = stem.rpartition("/")
+        return f"{directory}/{name.partition('.')[0]}".endswith(tail)
+
+    def places(self, package: str) -> tuple[str, ...]:
+        """The directories of a package: one, or several of a namespace; none of a module."""
+        found: dict[str, None] = {}
+        parts = package.split(".")
+        if parts[0] in self.stdlib:
+            tops = [f"{directory}/{parts[0]}" for directory in self.environment.base.stdlib]
+        else:
+            mapped = [self._mapped[parts[0]]] if parts[0] in self._mapped else []
+            tops = [*mapped, *(f"{root}/{parts[0]}" for root in self.roots)]
+        for top in tops:
+            entry = self._rootfs.lookup("/".join([top, *parts[1:]]))
+            if entry is not None and entry.is_directory:
+                found[entry.path] = None
+        return tuple(found)
+
+    def members(self, package: str) -> Iterator[str]:
+        """The names of a package's modules; of ``""``: the standard library's."""
+        if not package:
+            yield from sorted(self.stdlib)
+        for place in self.places(package) if package else ():
+            yield from filter(None, (module_name(c) for c in self._rootfs.children(place)))
 
     def resolve(self, module: str) -> Iterator[Target]:
         """All that importing ``module`` loads: each package on the way and the deepest part of

@@ -36,16 +36,15 @@ class PluginGroups:
 
     def match(
         self, world: World, unreached: Iterable[Distribution]
-    ) -> Iterator[tuple[Distribution, str]]:
-        """Those of ``unreached`` that advertise a group which reached code names, with the path
-        of the metadata of the distribution that names it."""
+    ) -> Iterator[tuple[Distribution, str, str]]:
+        """Those of ``unreached`` that advertise a group which reached code names: distribution,
+        group, and the path of the metadata of the distribution that names it."""
         for dist in unreached:
             groups = {point.group for point in dist.entry_points}
             for group in sorted(filter(hidden().is_plugin_group, groups)):
                 because = self._loader_of(world, group)
                 if because is not None:
-                    yield dist, because
-                    break
+                    yield dist, group, because
 
     def _loader_of(self, world: World, group: str) -> str | None:
         if group in self.literals:

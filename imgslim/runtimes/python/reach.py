@@ -6,35 +6,38 @@ An import in any function of any module of a reached distribution counts.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from imgslim.model import Distribution, Finding, Group, Need, Problem, Scope, Severity
+from imgslim.model import Distribution, Entry, Finding, Group, Need, Scope
 from imgslim.packages.pypi import normalise_name
 from imgslim.runtimes.python.callouts import (
-    library_findings,
-    opens_libraries,
     program_findings,
     programs_run,
 )
+from imgslim.runtimes.python.doubts import dynamic_import
 from imgslim.runtimes.python.hints import reference, url_modules
 from imgslim.runtimes.python.layout import Environment
 from imgslim.runtimes.python.modules import ModuleIndex, Unit
 from imgslim.runtimes.python.plugins import PluginGroups
 from imgslim.runtimes.python.search import OPTIONAL_MODULES, Search, Source
-from imgslim.runtimes.python.source import RELATIVE, Code, Import, candidate_names, read_code
+from imgslim.runtimes.python.source import RELATIVE, Code, Import, candidate_names
 from imgslim.runtimes.python.tables import OptionalPart, hidden, optional_parts
 from imgslim.world import World
 
 _STARTUP_MODULES = ("sitecustomize", "usercustomize")
 """Imported by site.py at every start."""
 
-_IMPORT_CALLS = (b"import_module", b"__import__", b"import_string")
+_IMPORTS_TESTS = re.compile(rb"^[ \t]*(?:from|import)\b[^\n#]*\b(?:tests?\b|test_|conftest)", re.M)
 _SYSTEM_ZONES = "/usr/share/zoneinfo"
 
 
 class ImportClosure:
-    """Reaches distributions from code. Feed it code and names, then ``drain`` what they need."""
+    """What closures over imports share. Feed one code and names, then ``drain`` what they need.
+
+    ``DistributionClosure`` reaches whole distributions, ``ModuleClosure`` single modules.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -104,6 +107,14 @@ class ImportClosure:
         self._reach(Unit(dist.metadata_path, dist), because)
         return True
 
+    def take_file(self, entry: Entry, *, own: bool, environment: Environment | None) -> None:
+        """Take note of a kept source, and whose it is."""
+        raise NotImplementedError
+
+    def take_native(self, entry: Entry) -> None:
+        """Take note of a kept extension module."""
+        raise NotImplementedError
+
     def drain(self) -> Iterator[Finding]:
         """Examine all that is queued, and what follows from it; the needs as they arise."""
         while True:
@@ -127,36 +138,13 @@ class ImportClosure:
             self._note_dependency_traits(source, data, names)
         if "zoneinfo" in names:
             self._reach_zones(searches, source.path)
-        libraries = "ctypes" in names and opens_libraries(data)
-        if not (source.own or libraries or self._brings_news(source, names, searches)):
-            return
-        deep = source.own or libraries or any(marker in data for marker in _IMPORT_CALLS)
-        code = read_code(data, statements_only=not deep)
-        if code is None:
-            self._take_unparsed(source, searches, names)
-            return
-        if libraries:
-            self._findings.extend(library_findings(self._world, source.path, code.calls))
-        for search in searches:
-            for imported in _all_imports(code):
-                self._follow(search, source, imported)
-        if source.own:
-            self._take_own(source, code, searches)
+        self._follow_source(source, data, names, searches)
 
-    def _brings_news(self, source: Source, names: set[str], searches: Iterable[Search]) -> bool:
-        """Whether one of ``names`` may lead to something that is not kept already; weak ones that
-        cannot count from here are put aside without a closer look."""
-        news = False
-        for search in searches:
-            for name in sorted(search.unsettled(names)):
-                if name in hidden().weak and not self._may_count(search, source, name):
-                    self._waiting.append((search, source, Import(name)))
-                else:
-                    news = True
-        return news
-
-    def _may_count(self, search: Search, source: Source, top: str) -> bool:
-        return source.path in self._named or search.is_needed(source, Import(top, firm=True), top)
+    def _follow_source(
+        self, source: Source, data: bytes, names: set[str], searches: Sequence[Search]
+    ) -> None:
+        """What a source leads to; ``names`` are the top-level names that it may import."""
+        raise NotImplementedError
 
     def _candidates(self, source: Source, data: bytes, searches: Iterable[Search]) -> set[str]:
         names = candidate_names(data)
@@ -201,41 +189,11 @@ class ImportClosure:
                     if unit is not None:
                         self._reach(unit, source.path)
             elif call.name in ("importlib.import_module", "__import__") and argument is None:
-                self._findings.append(_dynamic_import(source.path, call.line))
-
-    def _take_unparsed(self, source: Source, searches: Iterable[Search], names: set[str]) -> None:
-        self._findings.append(
-            Problem(
-                "unparsed-source",
-                Severity.INFO,
-                source.path,
-                "is no Python that this version of imgslim can parse",
-                "kept; every module that a line of it may import counts as imported",
-            )
-        )
-        for search in searches:
-            for name in sorted(names & search.open.keys()):
-                self._follow(search, source, Import(name, firm=True))
+                self._findings.append(dynamic_import(source.path, call.line))
 
     def _follow(self, search: Search, source: Source, imported: Import) -> None:
-        module = search.absolute(source.path, imported)
-        top = module.partition(".")[0]
-        alias = hidden().aliases.get(top)
-        if alias and top not in search.index.stdlib:
-            module = top = alias
-        if top in OPTIONAL_MODULES or top in search.open:
-            if top in hidden().weak and not self._counts(search, source, imported, top):
-                self._waiting.append((search, source, imported))
-                return
-        elif not source.own or top in search.index.stdlib:
-            return
-        if not self._has_sibling(source, top):
-            self._want_parts(search, top, source.path)
-        wanted = [f"{module}.{n}" for n in imported.names if n != "*"] if imported.names else []
-        for name in (*wanted, *(() if wanted else (module,))):
-            self._reach_module(search, name, source.path, named=source.own)
-        if "*" in imported.names:
-            self._reach_module(search, module, source.path, named=source.own)
+        """What one import leads to."""
+        raise NotImplementedError
 
     def _want_parts(self, search: Search, top: str, because: str) -> None:
         for part in optional_parts() if top in OPTIONAL_MODULES else ():
@@ -280,22 +238,20 @@ class ImportClosure:
                 self._waiting.append((search, source, imported))
         return len(self._waiting) < len(waiting)
 
-    def unfollowed(self) -> Iterator[tuple[str, str]]:
-        """The weak imports that did not count: (top-level module, the file that has it)."""
+    def unfollowed(self) -> Iterator[tuple[str, str, Unit]]:
+        """The weak imports that did not count: top-level module, the file that has it, and what
+        that would bring."""
         for search, source, imported in self._waiting:
             top = search.absolute(source.path, imported).partition(".")[0]
             top = hidden().aliases.get(top, top)
-            if top in search.open:
-                yield top, source.path
+            for key in sorted(search.open.get(top, ())):
+                yield top, source.path, search.index.providers[top][key]
 
     def _reach_module(
         self, search: Search, module: str, because: str, *, named: bool = False
     ) -> None:
-        for target in search.index.resolve(module):
-            if named:
-                self._named.add(target.path)
-            if target.unit.key not in self.reached or target.unit.distribution is None:
-                self._reach(target.unit, because)
+        """Reach what importing ``module`` loads; ``named``: by the user's own code."""
+        raise NotImplementedError
 
     def _follow_strings(self, search: Search, source: Source, code: Code) -> None:
         for text, _ in code.strings:
@@ -306,9 +262,8 @@ class ImportClosure:
                 self._follow_hint(search, driver, source.path)
 
     def _follow_hint(self, search: Search, module: str, because: str) -> None:
-        top = module.partition(".")[0]
-        if top in search.open and (top not in hidden().weak or _is_command(because)):
-            self._reach_module(search, module, because, named=True)
+        """Reach what a text may name."""
+        raise NotImplementedError
 
     def _reach_zones(self, searches: Iterable[Search], because: str) -> None:
         """Without the system's time zones, ``zoneinfo`` reads the tzdata distribution (PEP 615)."""
@@ -320,15 +275,8 @@ class ImportClosure:
                 self._reach(unit, because)
 
     def _reach_plugins(self) -> bool:
-        found = False
-        for search in self._searches.values():
-            unreached = (
-                d for d in search.index.distributions if d.metadata_path not in self.reached
-            )
-            for dist, because in self._plugins.match(self._world, unreached):
-                self._reach(Unit(dist.metadata_path, dist), because)
-                found = True
-        return found
+        """Reach plugins whose group reached code names; whether there were any new ones."""
+        raise NotImplementedError
 
     def _reach(self, unit: Unit, because: str) -> None:
         if unit.key in self.reached:
@@ -345,16 +293,11 @@ class ImportClosure:
             self._reach_distribution(unit.distribution, unit.label, because)
 
     def _reach_distribution(self, dist: Distribution, label: str, because: str) -> None:
-        rootfs = self._world.rootfs
-        self._need(dist.metadata_path, label, because)
-        own = is_local_project(self._world, dist)
-        cut = len(dist.site_path) + 1
-        for path in dist.files:
-            self._need(path, label, because)
-            if path.endswith(".py") and not hidden().is_test(path[cut:]):
-                entry = rootfs.get(path)
-                if entry is not None and entry.is_file:
-                    self.examine(Source(path, entry, own=own))
+        """Keep of a distribution what being reached keeps, whatever is imported of it."""
+        raise NotImplementedError
+
+    def _reach_required(self, dist: Distribution) -> None:
+        """What a distribution says that it needs, and the code of its ``.pth`` files."""
         for search in self._searches.values():
             if search.index.unit_at(dist.metadata_path) is None:
                 continue
@@ -366,8 +309,16 @@ class ImportClosure:
                 if self._world.packages.distribution_owner(file.path) is dist:
                     self.examine(Source(file.path, text=file.code))
 
-    def _need(self, path: str, reason: str, because: str, scope: Scope = Scope.PATH) -> None:
-        self._findings.append(Need(path, Group.DEPENDENCY, reason, because, scope, optional=True))
+    def _need(
+        self,
+        path: str,
+        reason: str,
+        because: str,
+        scope: Scope = Scope.PATH,
+        *,
+        group: Group = Group.DEPENDENCY,
+    ) -> None:
+        self._findings.append(Need(path, group, reason, because, scope, optional=True))
 
 
 def is_local_project(world: World, dist: Distribution) -> bool:
@@ -376,25 +327,5 @@ def is_local_project(world: World, dist: Distribution) -> bool:
     return '"dir_info"' in text
 
 
-def _is_command(because: str) -> bool:
+def is_command(because: str) -> bool:
     return because.startswith("<") and not because.startswith("<env")
-
-
-def _all_imports(code: Code) -> Iterator[Import]:
-    """The import statements, and the calls that import a constant name."""
-    yield from code.imports
-    for call in code.calls:
-        if hidden().calls.get(call.name) == "module" and call.arguments:
-            name = call.arguments[0]
-            if isinstance(name, str) and name and not name.startswith("."):
-                yield Import(name.partition(":")[0], line=call.line)
-
-
-def _dynamic_import(path: str, line: int) -> Problem:
-    return Problem(
-        "dynamic-import",
-        Severity.INFO,
-        path,
-        f"line {line} imports a module whose name is computed",
-        "your own files are all kept; a distribution that only this line reaches needs --keep",
-    )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
+from imgslim.choices import Level
 from imgslim.model import (
     Claim,
     Distribution,
@@ -20,6 +21,10 @@ from imgslim.model import (
     unique_size_bytes,
 )
 from imgslim.runtimes.base import KeptPaths, Runtime
+from imgslim.runtimes.python.bytecode import bytecode_needs
+from imgslim.runtimes.python.distributions import DistributionClosure
+from imgslim.runtimes.python.doubts import import_doubts, program_doubts
+from imgslim.runtimes.python.granular import ModuleClosure
 from imgslim.runtimes.python.hints import dotted_names, url_modules, word_references
 from imgslim.runtimes.python.invoke import (
     PythonCommand,
@@ -39,9 +44,11 @@ from imgslim.runtimes.python.layout import (
 from imgslim.runtimes.python.reach import ImportClosure
 from imgslim.runtimes.python.search import Source
 from imgslim.runtimes.python.stdlib import (
+    archive_needs,
     interpreter_needs,
     layout_claims,
     library_links,
+    prefix_needs,
     stdlib_needs,
 )
 from imgslim.runtimes.python.tables import hidden
@@ -61,7 +68,9 @@ class PythonRuntime(Runtime):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._closure = ImportClosure(world)
+        self._granular = world.choices.level is Level.TIGHT
+        closure = ModuleClosure if self._granular else DistributionClosure
+        self._closure: ImportClosure = closure(world)
         self._bases: dict[Installation, str] = {}
         self._started = False
         self._parts_given = 0
@@ -74,6 +83,10 @@ class PythonRuntime(Runtime):
     def _stdlib_prefixes(self) -> tuple[str, ...]:
         return tuple(f"{path}/" for base in self._layout.installations for path in base.stdlib)
 
+    @property
+    def has_levels(self) -> bool:
+        return bool(self._bases)
+
     def claims(self) -> Iterable[Claim]:
         return layout_claims(self.world, self._layout)
 
@@ -81,6 +94,8 @@ class PythonRuntime(Runtime):
         if entry.is_directory:
             return
         name = entry.path.rpartition("/")[2]
+        if name.endswith(".py"):
+            yield from bytecode_needs(self.world, entry.path)
         if is_interpreter(name) and (entry.is_symlink or entry.is_executable):
             yield from self._interpreter(entry)
         elif not entry.is_file:
@@ -88,7 +103,6 @@ class PythonRuntime(Runtime):
         elif is_other_python(name) and entry.is_executable:
             yield from self._other_python(entry)
         elif name.endswith(".py"):
-            yield from self._bytecode(entry.path, name)
             self._take_source(entry)
         elif self._layout.installations:
             yield from self._take_other_file(entry, name)
@@ -98,6 +112,7 @@ class PythonRuntime(Runtime):
             yield from self._take_script(entry)
         elif name.endswith(".so"):
             self._closure.reach_owner(entry.path, entry.path)
+            self._closure.take_native(entry)
         elif name.startswith("libpython") and ".so" in name:
             yield from self._library(entry)
         elif name.endswith(hidden().config_suffixes) and self._is_own(entry.path):
@@ -105,14 +120,14 @@ class PythonRuntime(Runtime):
 
     def _take_source(self, entry: Entry) -> None:
         path = entry.path
-        if path.startswith(self._stdlib_prefixes) and "-packages/" not in path:
+        if self._is_standard(path):
+            if self._granular:
+                self._closure.take_file(entry, own=False, environment=None)
             return
         interpreter = shebang_interpreter(self.world, entry) if entry.is_executable else None
         environment = self._activate_for(interpreter) if interpreter else None
         self._closure.reach_owner(path, path)
-        owner = self.world.packages.distribution_owner(path)
-        if owner is None or not hidden().is_test(path[len(owner.site_path) + 1 :]):
-            self._closure.examine(Source(path, entry, b"", self._is_own(path), environment))
+        self._closure.take_file(entry, own=self._is_own(path), environment=environment)
 
     def _take_script(self, entry: Entry) -> Iterator[Need]:
         """A script without a suffix whose first line names a Python; also a zip application."""
@@ -140,19 +155,16 @@ class PythonRuntime(Runtime):
             for module in sorted(names):
                 self._closure.hint(module, entry.path)
 
+    def _is_standard(self, path: str) -> bool:
+        return path.startswith(self._stdlib_prefixes) and "-packages/" not in path
+
     def _is_own(self, path: str) -> bool:
         packages = self.world.packages
-        return packages.owner(path) is None and packages.distribution_owner(path) is None
-
-    def _bytecode(self, path: str, name: str) -> Iterator[Need]:
-        """``__pycache__/NAME.TAG.pyc`` (PEP 3147), whichever interpreters wrote it."""
-        directory = f"{path[: -len(name)]}__pycache__"
-        prefix = f"{name[:-3]}."
-        for child in self.world.rootfs.children(directory):
-            if child.startswith(prefix) and child.endswith(".pyc"):
-                reason = "Python bytecode of kept sources"
-                group = Group.DEPENDENCY if "-packages/" in path else Group.RUNTIME
-                yield Need(f"{directory}/{child}", group, reason, path, optional=True)
+        return (
+            not self._is_standard(path)
+            and packages.owner(path) is None
+            and packages.distribution_owner(path) is None
+        )
 
     def _interpreter(self, entry: Entry) -> Iterator[Finding]:
         """The standard library, and the environment at once where it is a virtual one: what a
@@ -171,7 +183,15 @@ class PythonRuntime(Runtime):
     def _base(self, base: Installation, because: str) -> Iterator[Need]:
         if base not in self._bases:
             self._bases[base] = because
-            yield from stdlib_needs(self.world, base, self._closure.wanted_parts, because)
+            yield from self._stdlib(base, because)
+
+    def _stdlib(self, base: Installation, because: str) -> Iterator[Need]:
+        wanted = self._closure.wanted_parts
+        if self._granular:
+            yield from archive_needs(self.world, base, because)
+        else:
+            yield from stdlib_needs(self.world, base, wanted, because)
+        yield from prefix_needs(self.world, base, wanted, because)
 
     def _library(self, entry: Entry) -> Iterator[Need]:
         """A libpython that some program embeds needs its standard library as well."""
@@ -307,7 +327,8 @@ class PythonRuntime(Runtime):
                 if target in kept:
                     yield Need(link, Group.RUNTIME, f"{base.label} interpreter", target)
         if not found:
-            yield from self._doubts(kept)
+            yield from program_doubts(self.world, self._closure.programs, kept)
+            yield from import_doubts(self.world, self._closure.unfollowed())
 
     def _activate_unclaimed(self) -> None:
         """An interpreter that is kept, but for no environment that is known to run, runs for its
@@ -323,33 +344,7 @@ class PythonRuntime(Runtime):
             self._parts_given = len(wanted)
             because = next(reversed(wanted.values()))
             for base in self._bases:
-                yield from stdlib_needs(self.world, base, wanted, because)
-
-    def _doubts(self, kept: KeptPaths) -> Iterator[Problem]:
-        for (dist, program), path in self._closure.programs.items():
-            found = self.world.which(program)
-            entry = self.world.rootfs.lookup(found) if found else None
-            if entry is not None and entry.path not in kept:
-                yield Problem(
-                    "program-of-dependency",
-                    Severity.INFO,
-                    path,
-                    f"distribution {dist} can run {program}, which is left out",
-                    f"add --also-run {program} if the app uses that",
-                    entry.size_bytes,
-                )
-        left: dict[str, list[str]] = {}
-        for module, path in self._closure.unfollowed():
-            left.setdefault(module, []).append(path)
-        for module, paths in left.items():
-            more = f" (so can {len(paths) - 1} more)" if len(paths) > 1 else ""
-            yield Problem(
-                "optional-import",
-                Severity.INFO,
-                paths[0],
-                f"can import {module}{more}, but nothing that runs needs that",
-                "left out; import it in your own code, or --keep it",
-            )
+                yield from self._stdlib(base, because)
 
     def _distribution_of_script(self, path: str) -> Distribution | None:
         """The distribution with a console script of that name: its RECORD need not list the

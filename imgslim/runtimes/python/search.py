@@ -58,10 +58,12 @@ class Search:
         """The absolute name of what a file imports ("" for a relative one of no known package)."""
         if not imported.level:
             return imported.module
-        root = self.index.root_of(path)
-        if root is None:
+        name = self.index.name_of(path)
+        if name is None:
             return ""
-        package = path[len(root) + 1 :].split("/")[: -imported.level]
+        inner = 0 if path.endswith(("/__init__.py", "/__init__.pyc")) else 1
+        parts = name.split(".")
+        package = parts[: len(parts) + 1 - inner - imported.level]
         return ".".join([*package, *([imported.module] if imported.module else [])])
 
     def is_needed(self, source: Source, imported: Import, top: str) -> bool:

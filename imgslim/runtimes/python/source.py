@@ -95,11 +95,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What one source says: its imports, its calls by name, its string constants with lines."""
+    """What one source says: its imports, its calls by name, its string constants with lines;
+    ``listed`` are those in a list, tuple or set."""
 
     imports: tuple[Import, ...]
     calls: tuple[Call, ...]
     strings: tuple[tuple[str, int], ...]
+    listed: frozenset[str] = frozenset()
 
 
 def read_code(data: bytes, *, statements_only: bool = False) -> Code | None:
@@ -118,7 +120,12 @@ def read_code(data: bytes, *, statements_only: bool = False) -> Code | None:
         reader.read(tree.body, firm=True)
     except RecursionError:
         return None
-    return Code(tuple(reader.imports), tuple(reader.calls), tuple(reader.strings))
+    return Code(
+        tuple(reader.imports),
+        tuple(reader.calls),
+        tuple(reader.strings),
+        frozenset(reader.listed),
+    )
 
 
 class _Reader:
@@ -129,6 +136,7 @@ class _Reader:
         self.imports: list[Import] = []
         self.calls: list[Call] = []
         self.strings: list[tuple[str, int]] = []
+        self.listed: set[str] = set()
         self._aliases: dict[str, str] = {}
 
     def read(self, body: list[ast.stmt], *, firm: bool) -> None:
@@ -149,6 +157,9 @@ class _Reader:
                 self._import_from(node, firm)
             case ast.Constant(value=str() as text):
                 self.strings.append((text, node.lineno))
+            case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
+                constants = (e.value for e in elements if isinstance(e, ast.Constant))
+                self.listed.update(value for value in constants if isinstance(value, str))
             case ast.Call():
                 self._call(node)
             case ast.ClassDef():
@@ -190,7 +201,7 @@ class _Reader:
 
 def _below(node: ast.AST) -> list[ast.AST]:
     """The nodes below ``node``, without the body of an ``if TYPE_CHECKING:``."""
-    if isinstance(node, ast.If) and _is_type_checking(node.test):
+    if isinstance(node, ast.If) and is_type_checking(node.test):
         return list(node.orelse)
     return list(ast.iter_child_nodes(node))
 
@@ -200,17 +211,26 @@ _BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
 
 def _statements_below(node: ast.AST) -> list[ast.AST]:
     """The same, of statements only."""
-    if isinstance(node, ast.If) and _is_type_checking(node.test):
+    if isinstance(node, ast.If) and is_type_checking(node.test):
         return list(node.orelse)
     if isinstance(node, ast.expr):
         return []
     return [child for block in _BLOCKS for child in getattr(node, block, ())]
 
 
-def _is_type_checking(test: ast.expr) -> bool:
+def is_type_checking(test: ast.expr) -> bool:
+    """Whether a condition holds for type checkers alone."""
     match test:
         case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"):
             return True
+    return False
+
+
+def is_main_guard(test: ast.expr) -> bool:
+    """``__name__ == "__main__"``: true for the program itself, never for what it imports."""
+    match test:
+        case ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[other]):
+            return isinstance(other, ast.Constant) and other.value == "__main__"
     return False
 
 

@@ -34,8 +34,24 @@ def stdlib_needs(
         prunes -= set(_matching(world, directory, wanted_paths))
         for entry in _walk_without(world, directory, prunes):
             yield Need(entry.path, Group.RUNTIME, reason, because, optional=True)
+    yield from archive_needs(world, base, because)
+
+
+def archive_needs(world: World, base: Installation, because: str) -> Iterator[Need]:
+    """The standard library as a zip file, its licence, and the directory that shows where it is
+    (getpath.py's landmark ``lib-dynload``)."""
+    reason = f"{base.label} standard library"
+    for directory in base.stdlib:
         archive = f"{posixpath.dirname(directory)}/python{base.version.replace('.', '')}.zip"
-        yield Need(archive, Group.RUNTIME, reason, because, optional=True)
+        for path in (archive, f"{directory}/LICENSE.txt", f"{directory}/lib-dynload"):
+            yield Need(path, Group.RUNTIME, reason, because, optional=True)
+
+
+def prefix_needs(
+    world: World, base: Installation, wanted: Collection[OptionalPart], because: str
+) -> Iterator[Need]:
+    """What the ``wanted`` parts have outside of the standard library's directory."""
+    reason = f"{base.label} standard library"
     patterns = [pattern for part in wanted for pattern in part.prefix_paths]
     for path in _matching(world, base.prefix or "/", patterns):
         yield Need(path, Group.RUNTIME, reason, because, Scope.TREE, optional=True)

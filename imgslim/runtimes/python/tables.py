@@ -103,3 +103,34 @@ def hidden() -> Hidden:
         config_suffixes=tuple(table["config"]["suffixes"]),
         largest_config_bytes=table["config"]["largest_bytes"],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Tight:
+    """python-tight.toml: what is left out of kept distributions, what computed imports load."""
+
+    waste: dict[bool, tuple[str, ...]]
+    """Suffixes that no running program reads; under True those of ``tight`` too."""
+    compiling: frozenset[str]
+    spots: dict[str, tuple[str, ...]]
+    also: dict[str, tuple[str, ...]]
+    standard: tuple[str, ...]
+    data: str
+
+
+@cache
+def tight() -> Tight:
+    """The whole of python-tight.toml."""
+    table = load_table("python-tight")
+    waste = table["waste"]
+    return Tight(
+        waste={
+            False: tuple(waste["balanced"]),
+            True: (*waste["balanced"], *waste["tight"]),
+        },
+        compiling=frozenset(waste["compiling"]),
+        spots={row["module"]: tuple(row["loads"]) for row in table.get("spot", ())},
+        also={row["module"]: tuple(row["loads"]) for row in table.get("also", ())},
+        standard=tuple(table["standard"]["modules"]),
+        data=table["standard"]["data"],
+    )

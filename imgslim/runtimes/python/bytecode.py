@@ -1,0 +1,30 @@
+"""Compiled sources beside their sources (PEP 3147, PEP 488)."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+from imgslim.model import Group, Need
+from imgslim.world import World
+
+_OPTIMISED = ".opt-"
+
+
+def bytecode_needs(world: World, path: str) -> Iterator[Need]:
+    """``__pycache__/NAME.TAG.pyc`` of a kept source, whichever interpreters wrote it.
+
+    The variants of ``-O`` and ``-OO`` (``.opt-1``, ``.opt-2``) are read by interpreters that run
+    so: only where PYTHONOPTIMIZE is set. Without one, a module is compiled when it is imported.
+    """
+    if not world.choices.bytecode:
+        return
+    directory, _, name = path.rpartition("/")
+    cache, prefix = f"{directory}/__pycache__", f"{name[:-3]}."
+    group = Group.DEPENDENCY if "-packages/" in path else Group.RUNTIME
+    optimised = bool(world.config.env_value("PYTHONOPTIMIZE"))
+    for child in world.rootfs.children(cache):
+        compiled = child.startswith(prefix) and child.endswith(".pyc")
+        if compiled and (optimised or _OPTIMISED not in child):
+            reason = "Python bytecode of kept sources"
+            yield Need(posixpath.join(cache, child), group, reason, path, optional=True)

@@ -1,0 +1,250 @@
+"""What one module says that leads to other modules, one by one.
+
+Import statements come from the syntax tree; what others may ask of a module and the dotted names
+in its strings from its text, which is far quicker; computed names from the tree again, where the
+text shows that there are any.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import CodeType
+
+from imgslim.runtimes.python.dynamic import Dynamics, find_dynamics
+from imgslim.runtimes.python.source import Import, is_main_guard, is_type_checking
+
+_DYNAMIC = re.compile(
+    rb"import_module|__import__|import_string|find_spec|pkgutil|resources"
+    rb"|(?:[iI]mport|[lL]azy|require|load_?module|optional_dep)\w*\("
+)
+_ACCESS = re.compile(rb"(?<![\w.])([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*)+)")
+_WORD = re.compile(rb"[A-Za-z_]\w*")
+_DOTTED = re.compile(rb"""["']([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)(?::[\w.]+)?["']""")
+_PREFIX = re.compile(rb"""["']((?:[A-Za-z_]\w*\.)+)(?:%s|%\(|\{)""")
+_TEXT_IMPORT = re.compile(
+    rb"^[ \t]*(?:from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+\(?([\w, \t]*)|import[ \t]+([\w., \t]+))",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """``names`` are dotted names in strings, ``prefixes`` packages in whose name a string ends
+    before a placeholder; ``accesses`` dotted names as the code asks for them, its aliases and
+    relative names (with leading dots) resolved to what they were imported from; ``bound`` what the
+    module defines itself, ``lazy`` that it answers for more (PEP 562), ``deferred`` what it imports
+    when it does (for certain names, where it compares; else for any), ``replaced`` that another
+    object does it all, ``star`` that it takes over all names of another module."""
+
+    imports: tuple[Import, ...]
+    deferred: tuple[tuple[frozenset[str], Import], ...]
+    names: frozenset[str]
+    prefixes: frozenset[str]
+    accesses: frozenset[str]
+    dynamics: Dynamics
+    bound: frozenset[str]
+    lazy: bool
+    replaced: bool
+    star: bool
+
+
+def read_facts(data: bytes, name: str, package: str, *, runs: bool = False) -> Facts | None:
+    """The facts of a module; None if it cannot be parsed.
+
+    ``name`` and ``package`` are its ``__name__`` and ``__package__``; ``runs``: as a program, so
+    that the body of ``if __name__ == "__main__":`` counts.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(data)
+        reader = _Statements(runs)
+        reader.read(tree)
+        dynamics = Dynamics()
+        if _DYNAMIC.search(data):
+            dynamics = find_dynamics(tree, {"__name__": name, "__package__": package}, package)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return Facts(
+        imports=tuple(reader.imports),
+        deferred=tuple(reader.deferred),
+        names=frozenset(_found(_DOTTED, data)),
+        prefixes=frozenset(found.rstrip(".") for found in _found(_PREFIX, data)),
+        accesses=frozenset(_accesses(data, reader.aliases)),
+        dynamics=dynamics,
+        bound=frozenset(reader.bound),
+        lazy=reader.replaces_itself or "__getattr__" in reader.bound,
+        replaced=reader.replaces_itself,
+        star=reader.star,
+    )
+
+
+def text_imports(data: bytes) -> Iterator[Import]:
+    """The imports of a source that cannot be parsed, as its lines look."""
+    for dots, source, names, modules in _TEXT_IMPORT.findall(data):
+        if modules:
+            for part in modules.split(b","):
+                words = part.split()
+                if words:
+                    yield Import(words[0].decode("ascii", "replace"))
+            continue
+        wanted = tuple(
+            word.split()[0].decode("ascii", "replace") for word in names.split(b",") if word.split()
+        )
+        yield Import(source.decode("ascii", "replace"), wanted, len(dots))
+
+
+def attributes_in(data: bytes) -> frozenset[str]:
+    """The names that a source really asks for, attributes and imported names among them: those of
+    its code, not of its comments or texts."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pending = [compile(data, "<source>", "exec", dont_inherit=True)]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset(_found(_WORD, data))
+    found: set[str] = set()
+    while pending:
+        code = pending.pop()
+        found.update(part for name in code.co_names for part in name.split("."))
+        pending.extend(const for const in code.co_consts if isinstance(const, CodeType))
+    return frozenset(found)
+
+
+def _found(pattern: re.Pattern[bytes], data: bytes) -> Iterator[str]:
+    return (name.decode("ascii", "replace") for name in set(pattern.findall(data)))
+
+
+def _accesses(data: bytes, aliases: dict[str, str]) -> Iterator[str]:
+    for head, rest in set(_ACCESS.findall(data)):
+        source = aliases.get(head.decode("ascii", "replace"))
+        if source is not None:
+            yield source + rest.decode("ascii", "replace")
+
+
+def _compared(test: ast.expr) -> frozenset[str]:
+    """The names for which ``name == "x"`` or ``name in ("x", "y")`` holds; empty: for any."""
+    match test:
+        case ast.Compare(ops=[ast.Eq()], comparators=[ast.Constant(value=str() as text)]):
+            return frozenset((text,))
+        case (
+            ast.Compare(ops=[ast.In()], comparators=[ast.Tuple(elts=items) | ast.List(elts=items)])
+            | ast.Compare(ops=[ast.In()], comparators=[ast.Set(elts=items)])
+        ):
+            values = [item.value for item in items if isinstance(item, ast.Constant)]
+            texts = frozenset(value for value in values if isinstance(value, str))
+            return texts if len(texts) == len(items) else frozenset()
+    return frozenset()
+
+
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+class _Statements:
+    """Walks the statements of a module, leaving out what only type checkers see."""
+
+    def __init__(self, runs: bool) -> None:
+        self._runs = runs
+        self.imports: list[Import] = []
+        self.deferred: list[tuple[frozenset[str], Import]] = []
+        self.aliases: dict[str, str] = {}
+        self.bound: set[str] = set()
+        self.replaces_itself = False
+        self.star = False
+
+    def read(self, tree: ast.Module) -> None:
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and node.name == "__getattr__":
+                self.bound.add(node.name)
+                self._defer(node)
+            else:
+                self._read([node], top=True)
+
+    def _defer(self, function: ast.FunctionDef) -> None:
+        for statement in function.body:
+            branch: ast.stmt | None = statement
+            while isinstance(branch, ast.If):
+                self._take_deferred(_compared(branch.test), branch.body)
+                chained = len(branch.orelse) == 1 and isinstance(branch.orelse[0], ast.If)
+                if not chained:
+                    self._take_deferred(frozenset(), branch.orelse)
+                branch = branch.orelse[0] if chained else None
+            if branch is not None:
+                self._take_deferred(frozenset(), [branch])
+
+    def _take_deferred(self, names: frozenset[str], body: list[ast.stmt]) -> None:
+        kept, self.imports = self.imports, []
+        self._read(body, top=False)
+        self.deferred += [(names, imported) for imported in self.imports]
+        self.imports = kept
+
+    def _read(self, body: list[ast.stmt], *, top: bool) -> None:
+        pending: list[tuple[ast.AST, bool]] = [(node, top) for node in reversed(body)]
+        while pending:
+            node, top = pending.pop()
+            self._visit(node, top)
+            inner = top and not isinstance(
+                node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+            )
+            pending.extend((child, inner) for child in reversed(self._below(node)))
+
+    def _below(self, node: ast.AST) -> list[ast.AST]:
+        if isinstance(node, ast.If) and (
+            is_type_checking(node.test) or (not self._runs and is_main_guard(node.test))
+        ):
+            return list(node.orelse)
+        if isinstance(node, ast.expr):
+            return []
+        blocks = ("body", "handlers", "orelse", "finalbody", "cases")
+        return [child for block in blocks for child in getattr(node, block, ())]
+
+    def _visit(self, node: ast.AST, top: bool) -> None:
+        match node:
+            case ast.Import():
+                self._import(node, top)
+            case ast.ImportFrom():
+                self._import_from(node, top)
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                if top:
+                    self.bound.add(node.name)
+            case ast.Assign(targets=targets) if top:
+                self._assign(targets)
+            case ast.AnnAssign(target=ast.Name(id=name), value=value) if top and value:
+                self.bound.add(name)
+
+    def _import(self, node: ast.Import, top: bool) -> None:
+        for name in node.names:
+            bound = name.asname or name.name.partition(".")[0]
+            self.aliases[bound] = name.name if name.asname else bound
+            self.imports.append(Import(name.name, line=node.lineno, firm=top))
+            if top:
+                self.bound.add(bound)
+
+    def _import_from(self, node: ast.ImportFrom, top: bool) -> None:
+        names = tuple(name.name for name in node.names)
+        self.imports.append(Import(node.module or "", names, node.level, node.lineno, top))
+        source = "." * node.level + (node.module or "")
+        joint = "" if source.endswith(".") else "."
+        for name in node.names:
+            if name.name == "*":
+                self.star = self.star or top
+                continue
+            self.aliases[name.asname or name.name] = f"{source}{joint}{name.name}"
+            if top:
+                self.bound.add(name.asname or name.name)
+
+    def _assign(self, targets: list[ast.expr]) -> None:
+        for target in targets:
+            match target:
+                case (
+                    ast.Name(id="__getattr__") | ast.Subscript(value=ast.Attribute(attr="modules"))
+                ):
+                    self.replaces_itself = True
+                case ast.Name(id=name):
+                    self.bound.add(name)
+                case ast.Tuple(elts=elements):
+                    self._assign(elements)

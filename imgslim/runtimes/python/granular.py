@@ -1,0 +1,381 @@
+"""The closure over imports, module by module: what ``tight`` keeps.
+
+A reached distribution gives its metadata alone, each module of it when something imports it; with
+a module comes the data beside it. Spots that cannot be resolved are kept whole: a package that
+loads its own members by computed names, or that looks them up on disk.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+from collections.abc import Iterable, Sequence
+
+from imgslim.model import Distribution, Entry, Group, Scope
+from imgslim.runtimes.python.callouts import library_findings, opens_libraries
+from imgslim.runtimes.python.doubts import unparsed
+from imgslim.runtimes.python.dynamic import Spot
+from imgslim.runtimes.python.facts import Facts, attributes_in, read_facts, text_imports
+from imgslim.runtimes.python.layout import Environment
+from imgslim.runtimes.python.modules import Target, Unit
+from imgslim.runtimes.python.native import native_imports, read_words
+from imgslim.runtimes.python.reach import ImportClosure, is_command, is_local_project
+from imgslim.runtimes.python.search import Search, Source
+from imgslim.runtimes.python.source import Code, Import, read_code
+from imgslim.runtimes.python.tables import hidden, tight
+from imgslim.runtimes.python.waste import is_waste
+from imgslim.world import World
+
+_CODE = (".py", ".pyc", ".so")
+
+
+class ModuleClosure(ImportClosure):
+    """Reaches modules from code; fed and drained as its base class."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._taken: set[str] = set()
+        self._directories: set[str] = set()
+        self._wholes: set[str] = set()
+        self._accessed: dict[str, dict[str, dict[str, None]]] = {}
+        self._asked: set[tuple[str, str]] = set()
+        self._attributes: dict[str, frozenset[str]] = {}
+        self._lazy: dict[str, tuple[Search, Source, Facts]] = {}
+        self._infixes: dict[tuple[str, bool], None] = {}
+        self._packages: dict[str, Search] = {}
+        self._full: set[tuple[str, str]] = set()
+
+    def take_file(self, entry: Entry, *, own: bool, environment: Environment | None) -> None:
+        """A kept source: kept means reached, so that it counts wherever it lies."""
+        self.examine(Source(entry.path, entry, b"", own, environment))
+
+    def take_native(self, entry: Entry) -> None:
+        """A kept extension module: the modules whose names it holds."""
+        for search in self._searches_of(Source(entry.path)):
+            name = search.index.name_of(entry.path)
+            if name is not None:
+                words = read_words(self._world.rootfs, entry)
+                for module in native_imports(search.index, words, name):
+                    if module.partition(".")[0] not in hidden().weak:
+                        self._reach_module(search, module, entry.path)
+
+    def activate(self, environment: Environment, because: str) -> None:
+        known = environment in self._searches
+        super().activate(environment, because)
+        if known:
+            return
+        search = self._searches[environment]
+        for module in tight().standard:
+            self._reach_module(search, module, because)
+        for directory in environment.base.stdlib:
+            # _sysconfigdata__linux_x86_64-linux-gnu: no identifier, yet imported
+            for name in fnmatch.filter(self._world.rootfs.children(directory), tight().data):
+                self._take(search, f"{directory}/{name}", because)
+
+    def _follow_source(
+        self, source: Source, data: bytes, names: set[str], searches: Sequence[Search]
+    ) -> None:
+        standard = any(source.path.startswith(s.index.stdlib_prefixes) for s in searches)
+        libraries = not standard and "ctypes" in names and opens_libraries(data)
+        code = read_code(data) if source.own or libraries else None
+        if code is not None and libraries:
+            self._findings.extend(library_findings(self._world, source.path, code.calls))
+        if code is not None and source.own:
+            self._take_own(source, code, searches)
+        for search in searches:
+            self._follow_facts(search, source, data)
+
+    def _follow(self, search: Search, source: Source, imported: Import) -> None:
+        module = search.absolute(source.path, imported)
+        top = module.partition(".")[0]
+        alias = hidden().aliases.get(top)
+        if alias and top not in search.index.stdlib:
+            module = top = alias
+        if top in hidden().weak and not self._counts(search, source, imported, top):
+            self._waiting.append((search, source, imported))
+            return
+        if not self._has_sibling(source, top):
+            self._want_parts(search, top, source.path)
+        self._reach_module(search, module, source.path, named=source.own)
+        for name in imported.names:
+            if name != "*":
+                self._reach_module(search, f"{module}.{name}", source.path, named=source.own)
+
+    def _follow_facts(self, search: Search, source: Source, data: bytes) -> None:
+        name = search.index.name_of(source.path) or ""
+        is_package = source.path.endswith("/__init__.py")
+        package = name if is_package else name.rpartition(".")[0]
+        runs = source.own or source.path in self._named or source.path.endswith("/__main__.py")
+        facts = read_facts(data, name, package, runs=runs)
+        if facts is None:
+            self._findings.append(unparsed(source.path))
+            for imported in text_imports(data):
+                self._follow(search, source, imported)
+            return
+        for imported in facts.imports:
+            self._follow(search, source, imported)
+        for module, line in facts.dynamics.modules if name not in tight().spots else ():
+            self._follow(search, source, Import(module, line=line))
+        self._follow_names(search, source, facts)
+        if is_package and facts.lazy:
+            self._lazy.setdefault(name, (search, source, facts))
+            for attribute, askers in tuple(self._accessed.get(name, {}).items()):
+                for because in tuple(askers):
+                    self._ask(name, attribute, because)
+        if name and not source.own:
+            self._follow_dynamics(search, source, facts, package)
+
+    def _follow_names(self, search: Search, source: Source, facts: Facts) -> None:
+        """Dotted names in strings that are modules, and what is asked of imported packages."""
+        for name in facts.names:
+            if name.partition(".")[0] in search.index.providers:
+                self._reach_named(search, name, source.path)
+        for prefix in facts.prefixes if facts.dynamics.spots else ():
+            if prefix.partition(".")[0] in search.index.providers and "." in prefix:
+                self._take_whole(search, prefix, source.path)
+        for name in facts.accesses:
+            dots = len(name) - len(name.lstrip("."))
+            absolute = search.absolute(source.path, Import(name[dots:], level=dots))
+            self._note_access(absolute, source.path)
+        for imported in facts.imports:
+            module = search.absolute(source.path, imported)
+            for attribute in imported.names:
+                self._note_access(f"{module}.{attribute}", source.path)
+
+    def _reach_named(self, search: Search, name: str, because: str) -> None:
+        if name.partition(".")[0] not in hidden().weak:
+            self._reach_module(search, name, because)
+
+    def _note_access(self, name: str, because: str) -> None:
+        """Somebody asks, by its text, for each part of a dotted name from the part before it."""
+        parts = name.split(".")
+        for depth in range(1, len(parts)):
+            package, attribute = ".".join(parts[:depth]), parts[depth]
+            askers = self._accessed.setdefault(package, {}).setdefault(attribute, {})
+            if because not in askers:
+                askers[because] = None
+                if package in self._lazy:
+                    self._ask(package, attribute, because)
+
+    def _ask(self, package: str, attribute: str, because: str) -> None:
+        """What a package that loads its members when asked (PEP 562) loads for ``attribute``."""
+        search, source, facts = self._lazy[package]
+        known = attribute in facts.bound or attribute.startswith("__")
+        if known or (package, attribute) in self._asked or because == source.path:
+            return
+        if attribute not in self._attributes_of(because):
+            return
+        self._asked.add((package, attribute))
+        module = f"{package}.{attribute}"
+        if search.index.file_of(module):
+            self._reach_module(search, module, because)
+        elif not facts.star:
+            for names, imported in facts.deferred:
+                if not names or attribute in names:
+                    self._follow(search, source, imported)
+            if facts.replaced or any(
+                spot.lazy and spot.pieces[0] is None for spot in facts.dynamics.spots
+            ):
+                self._take_whole(search, package, source.path)
+
+    def _attributes_of(self, path: str) -> frozenset[str]:
+        """What a source really asks for: not in its comments or texts."""
+        if path not in self._attributes:
+            entry = self._world.rootfs.get(path)
+            data = self._world.rootfs.read_bytes(entry) if entry is not None else b""
+            self._attributes[path] = attributes_in(data)
+        return self._attributes[path]
+
+    def _follow_dynamics(self, search: Search, source: Source, facts: Facts, package: str) -> None:
+        for listed in facts.dynamics.listed:
+            self._take_whole(search, listed or package, source.path)
+        if source.path.startswith(search.index.stdlib_prefixes) and "." not in package:
+            package = ""
+        for spot in facts.dynamics.spots:
+            if not spot.lazy:
+                self._follow_spot(search, source, spot, package)
+
+    def _follow_spot(self, search: Search, source: Source, spot: Spot, package: str) -> None:
+        resolved = tight().spots.get(search.index.name_of(source.path) or "")
+        if resolved is not None:
+            for module in resolved:
+                self._take_whole(search, module, source.path)
+            return
+        first = spot.pieces[0]
+        if first is not None:
+            self._from_prefix(search, source, first)
+            return
+        infix = next((piece for piece in spot.pieces if piece and piece.strip(".")), "")
+        if infix:
+            whole = spot.pieces[-1] is None
+            key = (infix.strip("."), whole)
+            if key not in self._infixes:
+                self._infixes[key] = None
+                for name, known in tuple(self._packages.items()):
+                    self._try_infix(known, name, key, source.path)
+        elif package:
+            self._take_whole(search, package, source.path)
+
+    def _from_prefix(self, search: Search, source: Source, prefix: str) -> None:
+        """``"pkg.sub." + x`` can be any member of pkg.sub, ``"pkg.x_" + y`` those named so."""
+        package, _, start = prefix.rpartition(".")
+        if package and not start:
+            self._take_whole(search, package, source.path)
+            return
+        for name in search.index.members(package):
+            if name.startswith(start):
+                self._reach_module(search, f"{package}.{name}" if package else name, source.path)
+
+    def _try_infix(self, search: Search, name: str, key: tuple[str, bool], because: str) -> None:
+        infix, whole = key
+        module = f"{name}.{infix}"
+        if search.index.file_of(module) is None:
+            return
+        if whole:
+            self._take_whole(search, module, because)
+        else:
+            self._reach_module(search, module, because)
+
+    def _reach_target(self, search: Search, target: Target, because: str) -> None:
+        self._reach(target.unit, because)
+        self._take(search, target.path, because)
+
+    def _reach_module(
+        self, search: Search, module: str, because: str, *, named: bool = False
+    ) -> None:
+        key = (search.index.environment.prefix, module)
+        if key in self._full and not named:
+            return
+        self._full.add(key)
+        for path in search.index.standard(module):
+            self._take(search, path, because)
+        for target in search.index.resolve(module):
+            if named:
+                self._named.add(target.path)
+            self._reach_target(search, target, because)
+
+    def _take(self, search: Search, path: str, because: str) -> None:
+        """Keep one module's file, and with the first of a directory the data in it."""
+        entry = self._world.rootfs.get(path)
+        if path in self._taken or entry is None or entry.is_directory:
+            return
+        self._taken.add(path)
+        dist = self._world.packages.distribution_owner(path)
+        if dist is not None:
+            self._reach(Unit(dist.metadata_path, dist), because)
+        group, reason = self._unit_of(search, path, dist)
+        self._need(path, reason, because, group=group)
+        directory = posixpath.dirname(path)
+        if directory not in self._directories:
+            self._directories.add(directory)
+            if search.index.name_of(f"{directory}/__init__.py"):
+                self._take_data(directory, reason, because, group)
+        if path.endswith("/__init__.py"):
+            name = search.index.name_of(path) or ""
+            self._packages.setdefault(name, search)
+            for key in tuple(self._infixes):
+                self._try_infix(search, name, key, path)
+        for module in tight().also.get(search.index.name_of(path) or "", ()):
+            self._take_whole(search, module, path)
+
+    def _unit_of(self, search: Search, path: str, dist: Distribution | None) -> tuple[Group, str]:
+        if dist is not None:
+            return Group.DEPENDENCY, Unit(dist.metadata_path, dist).label
+        if path.startswith(search.index.stdlib_prefixes) and "-packages/" not in path:
+            return Group.RUNTIME, f"{search.index.environment.base.label} standard library"
+        return Group.DEPENDENCY, "Python modules that no distribution owns"
+
+    def _take_data(self, directory: str, reason: str, because: str, group: Group) -> None:
+        """The files of a package that are no code, and its directories without any code."""
+        rootfs = self._world.rootfs
+        for name in rootfs.children(directory):
+            path = f"{directory}/{name}"
+            entry = rootfs.entries[path]
+            if entry.is_directory:
+                if name != "__pycache__" and not self._holds_code(path):
+                    for below in rootfs.walk(path):
+                        if not below.is_directory and not is_waste(self._world, below.path):
+                            self._need(below.path, reason, because, group=group)
+            elif (
+                not name.endswith(_CODE) and ".so." not in name and not is_waste(self._world, path)
+            ):
+                self._need(path, reason, because, group=group)
+
+    def _holds_code(self, directory: str) -> bool:
+        return any(entry.path.endswith(_CODE) for entry in self._world.rootfs.walk(directory))
+
+    def _take_whole(self, search: Search, package: str, because: str) -> None:
+        """Keep a package with all that lies below it, tests left out."""
+        if package in self._wholes:
+            return
+        self._wholes.add(package)
+        self._reach_module(search, package, because)
+        for place in search.index.places(package):
+            for entry in self._world.rootfs.walk(place):
+                below = entry.path[len(place) + 1 :]
+                if (
+                    entry.is_directory
+                    or hidden().is_test(below)
+                    or is_waste(self._world, entry.path)
+                ):
+                    continue
+                if "__pycache__/" not in below:
+                    self._take(search, entry.path, because)
+
+    def _follow_hint(self, search: Search, module: str, because: str) -> None:
+        """A module that text names; a package so named is handed to a framework, which loads its
+        parts by convention (Django's apps, celery's tasks): whole."""
+        top, dot, _ = module.partition(".")
+        if top not in search.index.providers or (top in hidden().weak and not is_command(because)):
+            return
+        self._reach_module(search, module, because, named=True)
+        if dot and search.index.file_of(module) and search.index.places(module):
+            self._take_whole(search, module, because)
+
+    def _take_own(self, source: Source, code: Code, searches: Iterable[Search]) -> None:
+        super()._take_own(source, code, searches)
+        for search in searches:
+            for name in code.listed:
+                if name in search.index.providers and search.index.places(name):
+                    self._take_whole(search, name, source.path)
+
+    def _reach_distribution(self, dist: Distribution, label: str, because: str) -> None:
+        """The metadata, and what lies outside of the site directory but is no program."""
+        rootfs = self._world.rootfs
+        self._need(dist.metadata_path, label, because, Scope.TREE)
+        prefix = f"{dist.site_path}/"
+        for path in dist.files:
+            name = posixpath.basename(path)
+            outside = not path.startswith(prefix) and "/bin/" not in path
+            if (outside and not name.endswith(_CODE)) or name.endswith(".pth"):
+                self._need(path, label, because)
+            if name.startswith(("__editable__", "_editable_")):
+                self._need(path, label, because)
+        if rootfs.get(f"{dist.metadata_path}/direct_url.json"):
+            self._take_local(dist, label, because)
+        self._reach_required(dist)
+
+    def _take_local(self, dist: Distribution, label: str, because: str) -> None:
+        """A project installed from a directory is the user's own: kept whole (PEP 610)."""
+        if is_local_project(self._world, dist):
+            for path in dist.files:
+                self._need(path, label, because)
+
+    def _reach_plugins(self) -> bool:
+        before = len(self._findings)
+        for search in tuple(self._searches.values()):
+            for dist, group, because in self._plugins.match(
+                self._world, search.index.distributions
+            ):
+                for point in dist.entry_points:
+                    if point.group == group:
+                        self._reach(Unit(dist.metadata_path, dist), because)
+                        self._reach_module(search, point.value.partition(":")[0], because)
+        return len(self._findings) > before or bool(self._queue)
+
+    def _searches_of(self, source: Source) -> list[Search]:
+        found = super()._searches_of(source)
+        if "-packages/" in source.path:
+            return found
+        fitting = [s for s in found if source.path.startswith(s.index.stdlib_prefixes)]
+        return fitting or found
