@@ -46,15 +46,10 @@ class Words:
 
 def read_words(rootfs: Rootfs, entry: Entry) -> Words:
     """The words in the constants of an ELF file; none of what is no such file."""
-    layout = read_layout(rootfs, entry)
     words: set[bytes] = set()
     dotted: set[tuple[bytes, bytes]] = set()
     texts: list[bytes] = []
-    for section in layout.sections if layout is not None else ():
-        if not section.name.startswith(_CONSTANTS) or not section.has_content:
-            continue
-        size = min(section.size, _LARGEST_BYTES)
-        constants = rootfs.pread(entry, section.offset, size)
+    for constants in _constants(rootfs, entry):
         tables = list(cython_tables(constants)) if MARKER in constants else []
         for text in (*constants.split(b"\0"), *tables):
             if len(text) < 2 or not (text.isascii() or text in tables):
@@ -71,12 +66,26 @@ def read_words(rootfs: Rootfs, entry: Entry) -> Words:
     return Words(frozenset(w.decode("ascii") for w in words), frozenset(pairs), tuple(texts))
 
 
+def _constants(rootfs: Rootfs, entry: Entry) -> Iterator[bytes]:
+    """What an ELF file has of constants; all of it where it has no sections."""
+    layout = read_layout(rootfs, entry)
+    if layout is None:
+        return
+    places = [
+        (section.offset, section.size)
+        for section in layout.sections
+        if section.name.startswith(_CONSTANTS) and section.has_content
+    ]
+    for offset, size in places if layout.sections else [(0, entry.size_bytes)]:
+        yield rootfs.pread(entry, offset, min(size, _LARGEST_BYTES))
+
+
 def native_imports(index: ModuleIndex, found: Words, name: str) -> Iterator[str]:
     """The modules that the extension module ``name`` with the words ``found`` may import: those
     of the standard library, of other packages by their full names, and its own package's."""
     package = name.rpartition(".")[0]
     yield from sorted(found.words & index.stdlib)
-    tops = {top for top in index.providers if len(top) >= _SHORTEST or top in found.words}
+    tops = {top for top in index.providers if len(top) >= _SHORTEST}
     for first, rest in sorted(found.dotted):
         yield from _absolute(index, first, rest, tops)
         yield from _relative(index, first, rest, package)
@@ -102,7 +111,9 @@ def _dotted_relatives(index: ModuleIndex, found: Words, name: str) -> Iterator[s
 def _absolute(index: ModuleIndex, first: str, rest: str, tops: set[str]) -> Iterator[str]:
     if first in index.stdlib:
         yield f"{first}.{rest}"
-    for start in range(len(first)):
+    if first in index.providers:
+        yield _longest(index, first, rest)
+    for start in range(1, len(first)):
         if first[start:] in tops:
             yield _longest(index, first[start:], rest)
 

@@ -1,0 +1,289 @@
+"""What each level keeps of a distribution: trees in, the kept modules out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imgslim.choices import Choices, Level
+from imgslim.commands import resolve_command
+from imgslim.model import ImageConfig, Plan
+from imgslim.plan import build_plan
+from imgslim.provenance import classify
+from imgslim.runtimes.python import PythonRuntime
+from imgslim.runtimes.python.cython_strings import MARKER, cython_tables
+from tests.elves import elf
+from tests.test_python_reach import PYTHON, SITE, dist
+from tests.worlds import Member, Tree, make_world
+
+LIB = "/usr/local/lib/python3.11"
+
+PACKAGE = {
+    "aa/__init__.py": "",
+    "aa/one.py": "from . import two\n",
+    "aa/two.py": "",
+    "aa/three.py": "",
+    "aa/words.txt": "data",
+    "aa/sub/__init__.py": "",
+    "aa/sub/deep.py": "",
+    "aa/sub/page.html": "",
+    "aa/static/site.css": "",
+    "aa/tests/__init__.py": "",
+    "aa/tests/test_one.py": "import aa.three\n",
+    "aa/fast.pyx": "",
+    "aa/fast.h": "",
+    "aa/one.pyi": "",
+}
+
+
+def plan_at(tmp_path: Path, level: Level, tree: Tree, **choices: bool) -> Plan:
+    config = ImageConfig(cmd=("python", "/app/main.py"), working_dir="/app")
+    chosen = Choices(level=level, **choices)  # type: ignore[arg-type]
+    world = make_world(tmp_path, {**PYTHON, **tree}, config=config, choices=chosen)
+    runtime = PythonRuntime(world)
+    origin_of = classify(world, runtime.claims())
+    commands = list(resolve_command(world, config.cmd or (), "<cmd>"))
+    return build_plan(world, [], commands, [runtime], origin_of)
+
+
+def kept(plan: Plan, below: str = SITE) -> set[str]:
+    """The kept files below a directory, without distributions' metadata."""
+    files = [keep.entry.path for keep in plan.keeps if not keep.entry.is_directory]
+    inside = {path[len(below) + 1 :] for path in files if path.startswith(f"{below}/")}
+    return {path for path in inside if "-info/" not in path}
+
+
+def app(main: str, package: dict[str, str] | None = None, **more: Member) -> Tree:
+    return {**dist("aa", package or PACKAGE), "/app/main.py": main, **more}
+
+
+SAFE = set(PACKAGE)
+TESTS = {"aa/tests/__init__.py", "aa/tests/test_one.py"}
+BUILD = {"aa/fast.pyx", "aa/fast.h"}
+
+
+def test_each_level_keeps_less_of_a_distribution(tmp_path: Path) -> None:
+    tree = app("import aa.one\n")
+    found = {}
+    for level in Level:
+        (tmp_path / level).mkdir()
+        found[level] = kept(plan_at(tmp_path / level, level, tree))
+    assert found[Level.SAFE] == SAFE
+    assert found[Level.BALANCED] == SAFE - TESTS - BUILD
+    assert found[Level.TIGHT] == {
+        "aa/__init__.py",
+        "aa/one.py",
+        "aa/two.py",
+        "aa/words.txt",
+        "aa/static/site.css",
+    }
+
+
+def test_tests_that_code_imports_stay_with_all_that_is_beside_them(tmp_path: Path) -> None:
+    package = {**PACKAGE, "aa/three.py": "from aa.tests import test_one\n"}
+    found = kept(plan_at(tmp_path, Level.BALANCED, app("import aa\n", package)))
+    assert found >= TESTS
+
+
+REACHES = {
+    "a submodule": ("import aa.sub.deep", {"aa/sub/deep.py", "aa/sub/page.html"}),
+    "from a package": ("from aa.sub import deep", {"aa/sub/deep.py"}),
+    "in a function": ("def f():\n    from aa import three", {"aa/three.py"}),
+    "import_module": ("import importlib\nimportlib.import_module('aa.three')", {"aa/three.py"}),
+    "a string that names it": ("HANDLER = 'aa.sub.deep.Handler'", {"aa/sub/deep.py"}),
+    "an application in a list": ("APPS = ['aa']", {"aa/one.py", "aa/sub/deep.py", "aa/three.py"}),
+    "a package in a string": ("x = load('aa.sub')", {"aa/sub/deep.py", "aa/sub/page.html"}),
+}
+
+
+@pytest.mark.parametrize("how", REACHES)
+def test_what_the_app_names_is_kept_at_tight(tmp_path: Path, how: str) -> None:
+    main, expected = REACHES[how]
+    assert expected <= kept(plan_at(tmp_path, Level.TIGHT, app(main + "\n")))
+
+
+COMPUTED = {
+    "an f-string": "importlib.import_module(f'aa.plug.{name}')",
+    "a sum": "importlib.import_module('aa.plug.' + name)",
+    "a per cent": "importlib.import_module('aa.plug.%s' % name)",
+    "format": "importlib.import_module('aa.plug.{}'.format(name))",
+    "join": "importlib.import_module('.'.join(['aa', 'plug', name]))",
+    "__name__": "importlib.import_module(f'{__name__}.plug.{name}')",
+    "__package__": "importlib.import_module('.plug.' + name, __package__)",
+    "a constant": "BASE = 'aa.plug'\nimportlib.import_module(f'{BASE}.{name}')",
+    "__import__": "__import__('aa.plug.' + name)",
+    "a list of the members": "import pkgutil, aa.plug\npkgutil.iter_modules(aa.plug.__path__)",
+    "a list of names": "for n in ['red', 'blue']:\n    importlib.import_module(f'aa.plug.{n}')",
+    "a table": "T = {'r': 'red', 'b': 'blue'}\nimportlib.import_module('aa.plug.' + T[name])",
+    "a helper's argument": "lazy_import('aa.plug.red')\nlazy_import('aa.plug.blue')",
+}
+
+
+@pytest.mark.parametrize("how", COMPUTED)
+def test_computed_names_in_a_distribution(tmp_path: Path, how: str) -> None:
+    package = {
+        "aa/__init__.py": f"import importlib\nname = input()\n{COMPUTED[how]}\n",
+        "aa/plug/__init__.py": "",
+        "aa/plug/red.py": "",
+        "aa/plug/blue.py": "",
+        "aa/other/__init__.py": "",
+    }
+    found = kept(plan_at(tmp_path, Level.TIGHT, app("import aa\n", package)))
+    assert {"aa/plug/red.py", "aa/plug/blue.py"} <= found
+    assert "aa/other/__init__.py" not in found
+
+
+def test_a_name_that_is_quite_unknown_keeps_the_package_whole(tmp_path: Path) -> None:
+    package = {
+        "aa/__init__.py": "",
+        "aa/plug/__init__.py": "import importlib\nimportlib.import_module(input())\n",
+        "aa/plug/red.py": "",
+        "aa/plug/deep/blue.py": "",
+        "aa/other.py": "",
+    }
+    found = kept(plan_at(tmp_path, Level.TIGHT, app("import aa.plug\n", package)))
+    assert found == set(package) - {"aa/other.py"}
+
+
+LAZY = {
+    "aa/__init__.py": (
+        "import importlib\nknown = 1\n"
+        "def __getattr__(name):\n    return importlib.import_module(f'aa.{name}')\n"
+    ),
+    "aa/red.py": "",
+    "aa/blue.py": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("main", "expected"),
+    [
+        ("import aa\nprint(aa.red.x)", {"aa/red.py"}),
+        ("import aa as z\nz.red", {"aa/red.py"}),
+        ("from aa import red", {"aa/red.py"}),
+        ("import aa\naa.known", set()),
+        ("import aa\n# see aa.red", set()),
+    ],
+)
+def test_a_lazy_package_loads_what_it_is_asked_for(
+    tmp_path: Path, main: str, expected: set[str]
+) -> None:
+    found = kept(plan_at(tmp_path, Level.TIGHT, app(main + "\n", LAZY)))
+    assert found == {"aa/__init__.py", *expected}
+
+
+def test_only_the_deferred_import_that_is_asked_for_counts(tmp_path: Path) -> None:
+    package = {
+        "aa/__init__.py": (
+            "def __getattr__(name):\n"
+            "    if name == 'Red':\n        from aa.red import Red\n        return Red\n"
+            "    elif name in ('Blue', 'Navy'):\n        import aa.blue\n"
+        ),
+        "aa/red.py": "",
+        "aa/blue.py": "",
+    }
+    found = kept(plan_at(tmp_path, Level.TIGHT, app("import aa\nprint(aa.Navy)\n", package)))
+    assert found == {"aa/__init__.py", "aa/blue.py"}
+
+
+def test_an_extension_brings_the_modules_that_it_names(tmp_path: Path) -> None:
+    native = elf(data=b"\0aa.hidden\0near\0some text about aa.other and more\0bb.deep\0")
+    extension = "aa/fast.cpython-311-x86_64-linux-gnu.so"
+    modules = ["hidden", "near", "other"]
+    package = {"aa/__init__.py": "from . import fast\n", extension: ""}
+    package.update({f"aa/{name}.py": "" for name in modules})
+    tree = {
+        **app("import aa\n", package),
+        **dist("bb", {"bb/__init__.py": "", "bb/deep.py": "", "bb/other.py": ""}),
+        f"{SITE}/{extension}": native,
+    }
+    found = kept(plan_at(tmp_path, Level.TIGHT, tree))
+    expected = {"aa/__init__.py", extension, "aa/hidden.py", "aa/near.py"}
+    assert found == expected | {"bb/__init__.py", "bb/deep.py"}
+
+
+def test_the_string_tables_of_cython_are_read() -> None:
+    text = b"collections.abcpyarrow.vendored.versionpyarrow.lib" + b"some text of a message" * 12
+    packed = bytearray()
+    for start in range(0, len(text), 8):
+        part = text[start : start + 8]
+        packed += bytes([(1 << len(part)) - 1]) + part
+    constants = b"abc\0" + bytes(packed) + b"\0\0\0\0\0\0" + MARKER + b"\0"
+    assert any(table.startswith(text[:200]) for table in cython_tables(constants))
+
+
+def test_bytecode_is_kept_with_its_source_but_not_that_of_optimised_runs(tmp_path: Path) -> None:
+    cache = f"{SITE}/aa/__pycache__"
+    tree = {
+        **app("import aa\n", {"aa/__init__.py": ""}),
+        f"{cache}/__init__.cpython-311.pyc": "x",
+        f"{cache}/__init__.cpython-311.opt-1.pyc": "x",
+        f"{cache}/__init__.cpython-311.opt-2.pyc": "x",
+        f"{cache}/gone.cpython-311.pyc": "x",
+    }
+    assert kept(plan_at(tmp_path, Level.BALANCED, tree)) == {
+        "aa/__init__.py",
+        "aa/__pycache__/__init__.cpython-311.pyc",
+    }
+    (tmp_path / "without").mkdir()
+    without = plan_at(tmp_path / "without", Level.BALANCED, tree, bytecode=False)
+    assert kept(without) == {"aa/__init__.py"}
+
+
+def test_the_standard_library_is_cut_to_what_is_reached_at_tight(tmp_path: Path) -> None:
+    tree = {
+        **app("import json\n"),
+        f"{LIB}/json/__init__.py": "from .decoder import JSONDecoder\n",
+        f"{LIB}/json/decoder.py": "import re\n",
+        f"{LIB}/json/tool.py": "import argparse\n",
+        f"{LIB}/re/__init__.py": "",
+        f"{LIB}/mailbox.py": "",
+        f"{LIB}/encodings/__init__.py": "__import__('encodings.' + input())\n",
+        f"{LIB}/encodings/cp1252.py": "",
+        f"{LIB}/_sysconfigdata__linux_x86_64-linux-gnu.py": "",
+    }
+    found = kept(plan_at(tmp_path, Level.TIGHT, tree), LIB)
+    assert {"json/decoder.py", "re/__init__.py", "encodings/cp1252.py"} <= found
+    assert "_sysconfigdata__linux_x86_64-linux-gnu.py" in found
+    assert found.isdisjoint({"mailbox.py", "json/tool.py"})
+
+
+def test_plugins_bring_their_modules_and_requirements_their_metadata(tmp_path: Path) -> None:
+    tree = {
+        **dist("aa", {"aa/__init__.py": ""}, requires="bb"),
+        **dist("bb", {"bb/__init__.py": ""}),
+        **dist(
+            "cc",
+            {"cc/__init__.py": "", "cc/plug.py": "", "cc/more.py": ""},
+            entry_points="[colours]\nred = cc.plug:Red\n",
+        ),
+        "/app/main.py": "import aa\nfrom importlib.metadata import entry_points\n"
+        "entry_points(group='colours')\n",
+    }
+    plan = plan_at(tmp_path, Level.TIGHT, tree)
+    assert kept(plan) == {"aa/__init__.py", "cc/__init__.py", "cc/plug.py"}
+    assert f"{SITE}/bb-1.0.dist-info/METADATA" in {keep.entry.path for keep in plan.keeps}
+
+
+def test_a_local_project_is_kept_whole_at_every_level(tmp_path: Path) -> None:
+    extra = {"direct_url.json": '{"url": "file:///src", "dir_info": {}}'}
+    tree = {
+        **dist("aa", {"aa/__init__.py": "", "aa/unused.py": ""}, extra=extra),
+        "/app/main.py": "import aa\n",
+    }
+    assert kept(plan_at(tmp_path, Level.TIGHT, tree)) == {"aa/__init__.py", "aa/unused.py"}
+
+
+def test_a_source_of_another_grammar_is_kept_and_named(tmp_path: Path) -> None:
+    package = {
+        "aa/__init__.py": "print 'python 2'\nfrom aa.one import x\nimport aa.two\n",
+        "aa/one.py": "",
+        "aa/two.py": "",
+        "aa/three.py": "",
+    }
+    plan = plan_at(tmp_path, Level.TIGHT, app("import aa\n", package))
+    assert kept(plan) == set(package) - {"aa/three.py"}
+    assert [p.path for p in plan.problems if p.code == "unparsed-source"] == [
+        f"{SITE}/aa/__init__.py"
+    ]
