@@ -33,23 +33,30 @@ _TEXT_IMPORT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """``names`` are dotted names in strings, ``prefixes`` packages in whose name a string ends
-    before a placeholder; ``accesses`` dotted names as the code asks for them, its aliases and
-    relative names (with leading dots) resolved to what they were imported from; ``bound`` what the
-    module defines itself, ``lazy`` that it answers for more (PEP 562), ``deferred`` what it imports
-    when it does (for certain names, where it compares; else for any), ``replaced`` that another
-    object does it all, ``star`` that it takes over all names of another module."""
+    """What one module says that can lead to others."""
 
     imports: tuple[Import, ...]
     deferred: tuple[tuple[frozenset[str], Import], ...]
+    """What its ``__getattr__`` (PEP 562) imports: for certain names, where it compares; else for
+    any."""
     names: frozenset[str]
+    """Dotted names in its strings."""
     prefixes: frozenset[str]
+    """Packages in whose name a string ends before a placeholder."""
     accesses: frozenset[str]
+    """Dotted names as the code asks for them, aliases and relative names (with leading dots)
+    resolved to what they were imported from."""
     dynamics: Dynamics
+    listed: frozenset[str]
+    """The packages whose members it looks up on disk; "" is its own."""
     bound: frozenset[str]
+    """What it defines itself."""
     lazy: bool
+    """Whether it answers for more than that (PEP 562)."""
     replaced: bool
+    """Whether another object answers for all of it."""
     star: bool
+    """Whether it takes over all names of another module."""
 
 
 def read_facts(data: bytes, name: str, package: str, *, runs: bool = False) -> Facts | None:
@@ -76,6 +83,7 @@ def read_facts(data: bytes, name: str, package: str, *, runs: bool = False) -> F
         prefixes=frozenset(found.rstrip(".") for found in _found(_PREFIX, data)),
         accesses=frozenset(_accesses(data, reader.aliases)),
         dynamics=dynamics,
+        listed=frozenset(_source_of(name, reader.aliases) for name in dynamics.listed),
         bound=frozenset(reader.bound),
         lazy=reader.replaces_itself or "__getattr__" in reader.bound,
         replaced=reader.replaces_itself,
@@ -117,6 +125,12 @@ def attributes_in(data: bytes) -> frozenset[str]:
 
 def _found(pattern: re.Pattern[bytes], data: bytes) -> Iterator[str]:
     return (name.decode("ascii", "replace") for name in set(pattern.findall(data)))
+
+
+def _source_of(name: str, aliases: dict[str, str]) -> str:
+    """What a dotted name was imported from."""
+    head, dot, rest = name.partition(".")
+    return f"{aliases.get(head, head)}{dot}{rest}"
 
 
 def _accesses(data: bytes, aliases: dict[str, str]) -> Iterator[str]:

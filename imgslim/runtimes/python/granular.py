@@ -127,7 +127,8 @@ class ModuleClosure(ImportClosure):
 
     def _follow_names(self, search: Search, source: Source, facts: Facts) -> None:
         """Dotted names in strings that are modules, and what is asked of imported packages."""
-        for name in facts.names:
+        standard = source.path.startswith(search.index.stdlib_prefixes)
+        for name in () if standard else facts.names:
             if name.partition(".")[0] in search.index.providers:
                 self._reach_named(search, name, source.path)
         for prefix in facts.prefixes if facts.dynamics.spots else ():
@@ -143,7 +144,11 @@ class ModuleClosure(ImportClosure):
                 self._note_access(f"{module}.{attribute}", source.path)
 
     def _reach_named(self, search: Search, name: str, because: str) -> None:
-        if name.partition(".")[0] not in hidden().weak:
+        """A string that names a module, or something in a module that is no top-level one."""
+        parent = name.rpartition(".")[0]
+        if name.partition(".")[0] in hidden().weak:
+            return
+        if search.index.file_of(name) or ("." in parent and search.index.file_of(parent)):
             self._reach_module(search, name, because)
 
     def _note_access(self, name: str, because: str) -> None:
@@ -187,10 +192,11 @@ class ModuleClosure(ImportClosure):
         return self._attributes[path]
 
     def _follow_dynamics(self, search: Search, source: Source, facts: Facts, package: str) -> None:
-        for listed in facts.dynamics.listed:
-            self._take_whole(search, listed or package, source.path)
-        if source.path.startswith(search.index.stdlib_prefixes) and "." not in package:
-            package = ""
+        for listed in facts.listed:
+            dots = len(listed) - len(listed.lstrip("."))
+            named = search.absolute(source.path, Import(listed[dots:], level=dots))
+            if named or package:
+                self._take_whole(search, named or package, source.path)
         for spot in facts.dynamics.spots:
             if not spot.lazy:
                 self._follow_spot(search, source, spot, package)
