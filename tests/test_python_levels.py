@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from imgslim.runtimes.python import PythonRuntime
 from imgslim.runtimes.python.cython_strings import MARKER, cython_tables
 from tests.elves import elf
 from tests.test_python_reach import PYTHON, SITE, dist
-from tests.worlds import Member, Tree, make_world
+from tests.worlds import File, Member, Tree, make_world
 
 LIB = "/usr/local/lib/python3.11"
 
@@ -287,3 +288,31 @@ def test_a_source_of_another_grammar_is_kept_and_named(tmp_path: Path) -> None:
     assert [p.path for p in plan.problems if p.code == "unparsed-source"] == [
         f"{SITE}/aa/__init__.py"
     ]
+
+
+def compiled(source: str) -> bytes:
+    return b"\0" * 16 + marshal.dumps(compile(source, "x", "exec"))
+
+
+@pytest.mark.parametrize("level", Level)
+def test_bytecode_without_sources_is_followed(tmp_path: Path, level: Level) -> None:
+    tree = {
+        **dist("aa", {"aa/__init__.pyc": "", "aa/part.pyc": ""}),
+        **dist("bb", {"bb/__init__.py": "", "bb/deep.py": ""}),
+        **dist("cc", {"cc/__init__.py": ""}),
+        f"{SITE}/aa/__init__.pyc": File(compiled("def f():\n    from bb.deep import x")),
+        "/app/main.py": "import aa\n",
+    }
+    found = kept(plan_at(tmp_path, level, tree))
+    assert found == {"aa/__init__.pyc", "aa/part.pyc", "bb/__init__.py", "bb/deep.py"}
+
+
+@pytest.mark.parametrize("level", Level)
+def test_an_extension_reaches_other_distributions(tmp_path: Path, level: Level) -> None:
+    extension = "aa/fast.cpython-311-x86_64-linux-gnu.so"
+    tree = {
+        **app("import aa\n", {"aa/__init__.py": "from . import fast\n", extension: ""}),
+        **dist("numbers", {"numeric/__init__.py": ""}),
+        f"{SITE}/{extension}": File(elf(data=b"\0numeric\0")),
+    }
+    assert "numeric/__init__.py" in kept(plan_at(tmp_path, level, tree))

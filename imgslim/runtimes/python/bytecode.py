@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 
 from imgslim.model import Group, Need
 from imgslim.world import World
 
 _OPTIMISED = ".opt-"
+_WORD = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+
+
+def is_compiled(path: str) -> bool:
+    """Whether a path is bytecode that is imported without a source (PEP 3147, "Case 4")."""
+    return path.endswith(".pyc") and "/__pycache__/" not in path
+
+
+def compiled_words(data: bytes) -> set[str]:
+    """The words in bytecode, names of imports among them: marshal (Python/marshal.c) writes short
+    strings as they are, behind a byte of length that may look like a letter."""
+    words = {word.decode("ascii", "replace") for word in _WORD.findall(data)}
+    return words | {word[1:] for word in words if len(word) > 1}
 
 
 def bytecode_needs(world: World, path: str) -> Iterator[Need]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from imgslim.choices import Level
 from imgslim.model import Distribution, Entry, Scope
+from imgslim.runtimes.python.bytecode import is_compiled
 from imgslim.runtimes.python.callouts import library_findings, opens_libraries
 from imgslim.runtimes.python.doubts import unparsed
 from imgslim.runtimes.python.layout import Environment
@@ -42,12 +43,19 @@ class DistributionClosure(ImportClosure):
             self.examine(Source(entry.path, entry, b"", own, environment))
 
     def take_native(self, entry: Entry) -> None:
-        """A kept extension module: its whole distribution is kept anyway."""
+        """A kept extension module: the other distributions whose modules it names."""
+        for search in self._searches_of(Source(entry.path)):
+            for module in self._native_imports(search, entry):
+                if module.partition(".")[0] in search.open:
+                    self._reach_module(search, module, entry.path)
 
     def _follow_source(
         self, source: Source, data: bytes, names: set[str], searches: Sequence[Search]
     ) -> None:
         """What a source leads to; ``names`` are the top-level names that it may import."""
+        if is_compiled(source.path):
+            self._take_compiled(source, names, searches)
+            return
         libraries = "ctypes" in names and opens_libraries(data)
         news = source.own or libraries or self._brings_news(source, names, searches)
         if not (news or _IMPORTS_TESTS.search(data)):
@@ -64,6 +72,13 @@ class DistributionClosure(ImportClosure):
                 self._follow(search, source, imported)
         if source.own:
             self._take_own(source, code, searches)
+
+    def _take_compiled(self, source: Source, words: set[str], searches: Iterable[Search]) -> None:
+        """Bytecode without its source: every module that its words can mean."""
+        for search in searches:
+            for word in sorted(words):
+                if word.partition(".")[0] in search.open:
+                    self._follow(search, source, Import(word))
 
     def _brings_news(self, source: Source, names: set[str], searches: Iterable[Search]) -> bool:
         """Whether one of ``names`` may lead to something that is not kept already; weak ones that
@@ -152,7 +167,7 @@ class DistributionClosure(ImportClosure):
             is_test = test_tree(dist, path) is not None
             if own or self._keeps_tests or not (is_test or is_waste(self._world, path)):
                 self._need(path, label, because)
-            if path.endswith(".py") and not is_test:
+            if (path.endswith(".py") or is_compiled(path)) and not is_test:
                 entry = rootfs.get(path)
                 if entry is not None and entry.is_file:
                     self.examine(Source(path, entry, own=own))

@@ -12,13 +12,13 @@ import posixpath
 from collections.abc import Iterable, Sequence
 
 from imgslim.model import Distribution, Entry, Group, Scope
+from imgslim.runtimes.python.bytecode import compiled_words, is_compiled
 from imgslim.runtimes.python.callouts import library_findings, opens_libraries
 from imgslim.runtimes.python.doubts import unparsed
 from imgslim.runtimes.python.dynamic import Spot
 from imgslim.runtimes.python.facts import Facts, attributes_in, read_facts, text_imports
 from imgslim.runtimes.python.layout import Environment
 from imgslim.runtimes.python.modules import Target, Unit
-from imgslim.runtimes.python.native import native_imports, read_words
 from imgslim.runtimes.python.reach import ImportClosure, is_command, is_local_project
 from imgslim.runtimes.python.search import Search, Source
 from imgslim.runtimes.python.source import Code, Import, read_code
@@ -27,6 +27,7 @@ from imgslim.runtimes.python.waste import is_waste
 from imgslim.world import World
 
 _CODE = (".py", ".pyc", ".so")
+_INITS = ("/__init__.py", "/__init__.pyc")
 
 
 class ModuleClosure(ImportClosure):
@@ -52,12 +53,8 @@ class ModuleClosure(ImportClosure):
     def take_native(self, entry: Entry) -> None:
         """A kept extension module: the modules whose names it holds."""
         for search in self._searches_of(Source(entry.path)):
-            name = search.index.name_of(entry.path)
-            if name is not None:
-                words = read_words(self._world.rootfs, entry)
-                for module in native_imports(search.index, words, name):
-                    if module.partition(".")[0] not in hidden().weak:
-                        self._reach_module(search, module, entry.path)
+            for module in self._native_imports(search, entry):
+                self._reach_module(search, module, entry.path)
 
     def activate(self, environment: Environment, because: str) -> None:
         known = environment in self._searches
@@ -103,9 +100,12 @@ class ModuleClosure(ImportClosure):
 
     def _follow_facts(self, search: Search, source: Source, data: bytes) -> None:
         name = search.index.name_of(source.path) or ""
-        is_package = source.path.endswith("/__init__.py")
+        is_package = source.path.endswith(_INITS)
         package = name if is_package else name.rpartition(".")[0]
         runs = source.own or source.path in self._named or source.path.endswith("/__main__.py")
+        if is_compiled(source.path):
+            self._follow_compiled(search, source, data, package)
+            return
         facts = read_facts(data, name, package, runs=runs)
         if facts is None:
             self._findings.append(unparsed(source.path))
@@ -124,6 +124,17 @@ class ModuleClosure(ImportClosure):
                     self._ask(name, attribute, because)
         if name and not source.own:
             self._follow_dynamics(search, source, facts, package)
+
+    def _follow_compiled(self, search: Search, source: Source, data: bytes, package: str) -> None:
+        """Bytecode without its source: all that its words can mean, and its own package whole."""
+        if package:
+            self._take_whole(search, package.partition(".")[0], source.path)
+        for name in sorted(compiled_words(data)):
+            top = name.partition(".")[0]
+            if top not in hidden().weak and (
+                top in search.index.stdlib or search.index.file_of(name)
+            ):
+                self._reach_module(search, name, source.path)
 
     def _follow_names(self, search: Search, source: Source, facts: Facts) -> None:
         """Dotted names in strings that are modules, and what is asked of imported packages."""
@@ -276,7 +287,7 @@ class ModuleClosure(ImportClosure):
             self._directories.add(directory)
             if search.index.name_of(f"{directory}/__init__.py"):
                 self._take_data(directory, reason, because, group)
-        if path.endswith("/__init__.py"):
+        if path.endswith(_INITS):
             name = search.index.name_of(path) or ""
             self._packages.setdefault(name, search)
             for key in tuple(self._infixes):

@@ -8,7 +8,7 @@ strings of a module one after the other without anything between them, perhaps c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from imgslim.model import Entry
@@ -80,11 +80,21 @@ def _constants(rootfs: Rootfs, entry: Entry) -> Iterator[bytes]:
         yield rootfs.pread(entry, offset, min(size, _LARGEST_BYTES))
 
 
-def native_imports(index: ModuleIndex, found: Words, name: str) -> Iterator[str]:
+def native_imports(
+    index: ModuleIndex, found: Words, name: str, required: Iterable[str] = ()
+) -> Iterator[str]:
     """The modules that the extension module ``name`` with the words ``found`` may import: those
-    of the standard library, of other packages by their full names, and its own package's."""
+    of the standard library, of other packages by their full names, and its own package's.
+
+    ``required`` are the top-level names of what its distribution requires: they are looked for in
+    the middle of other text as well.
+    """
     package = name.rpartition(".")[0]
     yield from sorted(found.words & index.stdlib)
+    yield from sorted(top for top in found.words & index.providers.keys() if len(top) >= _SHORTEST)
+    for top in required:
+        if any(top.encode() in text for text in found.texts):
+            yield top
     tops = {top for top in index.providers if len(top) >= _SHORTEST}
     for first, rest in sorted(found.dotted):
         yield from _absolute(index, first, rest, tops)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from imgslim.model import Distribution, Entry, Finding, Group, Need, Scope
 from imgslim.packages.pypi import normalise_name
+from imgslim.runtimes.python.bytecode import compiled_words, is_compiled
 from imgslim.runtimes.python.callouts import (
     program_findings,
     programs_run,
@@ -20,6 +21,7 @@ from imgslim.runtimes.python.doubts import dynamic_import
 from imgslim.runtimes.python.hints import reference, url_modules
 from imgslim.runtimes.python.layout import Environment
 from imgslim.runtimes.python.modules import ModuleIndex, Unit
+from imgslim.runtimes.python.native import native_imports, read_words
 from imgslim.runtimes.python.plugins import PluginGroups
 from imgslim.runtimes.python.search import OPTIONAL_MODULES, Search, Source
 from imgslim.runtimes.python.source import RELATIVE, Code, Import, candidate_names
@@ -146,7 +148,23 @@ class ImportClosure:
         """What a source leads to; ``names`` are the top-level names that it may import."""
         raise NotImplementedError
 
+    def _native_imports(self, search: Search, entry: Entry) -> Iterator[str]:
+        """The modules that a compiled extension may import, weak ones left out."""
+        name = search.index.name_of(entry.path)
+        if name is None:
+            return
+        dist = self._world.packages.distribution_owner(entry.path)
+        units = (search.index.by_name.get(required) for required in (dist.requires if dist else ()))
+        dists = (unit.distribution for unit in units if unit is not None)
+        required = {top for found in dists if found is not None for top in found.top_level}
+        words = read_words(self._world.rootfs, entry)
+        for module in native_imports(search.index, words, name, sorted(required)):
+            if module.partition(".")[0] not in hidden().weak:
+                yield module
+
     def _candidates(self, source: Source, data: bytes, searches: Iterable[Search]) -> set[str]:
+        if is_compiled(source.path):
+            return compiled_words(data)
         names = candidate_names(data)
         if RELATIVE in names:
             roots = (search.index.root_of(source.path) for search in searches)

@@ -21,7 +21,7 @@ from imgslim.model import (
     unique_size_bytes,
 )
 from imgslim.runtimes.base import KeptPaths, Runtime
-from imgslim.runtimes.python.bytecode import bytecode_needs
+from imgslim.runtimes.python.bytecode import bytecode_needs, is_compiled
 from imgslim.runtimes.python.distributions import DistributionClosure
 from imgslim.runtimes.python.doubts import import_doubts, program_doubts
 from imgslim.runtimes.python.granular import ModuleClosure
@@ -102,7 +102,7 @@ class PythonRuntime(Runtime):
             return
         elif is_other_python(name) and entry.is_executable:
             yield from self._other_python(entry)
-        elif name.endswith(".py"):
+        elif name.endswith(".py") or is_compiled(entry.path):
             self._take_source(entry)
         elif self._layout.installations:
             yield from self._take_other_file(entry, name)
