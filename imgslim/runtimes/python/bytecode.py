@@ -10,6 +10,7 @@ from imgslim.model import Group, Need
 from imgslim.world import World
 
 _OPTIMISED = ".opt-"
+_SHORT_TEXT = re.compile(rb"[zZ\xfa\xda][\x01-\xff]")
 _WORD = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 
 
@@ -19,10 +20,13 @@ def is_compiled(path: str) -> bool:
 
 
 def compiled_words(data: bytes) -> set[str]:
-    """The words in bytecode, names of imports among them: marshal (Python/marshal.c) writes short
-    strings as they are, behind a byte of length that may look like a letter."""
-    words = {word.decode("ascii", "replace") for word in _WORD.findall(data)}
-    return words | {word[1:] for word in words if len(word) > 1}
+    """The words in bytecode, names of imports among them: marshal (Python/marshal.c,
+    TYPE_SHORT_ASCII) writes a name as a letter, a byte of length and its characters."""
+    found = (
+        data[match.end() : match.end() + data[match.start() + 1]]
+        for match in _SHORT_TEXT.finditer(data)
+    )
+    return {word.decode("ascii") for word in found if _WORD.fullmatch(word)}
 
 
 def bytecode_needs(world: World, path: str) -> Iterator[Need]:

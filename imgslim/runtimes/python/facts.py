@@ -197,14 +197,15 @@ class _Statements:
         self.imports = kept
 
     def _read(self, body: list[ast.stmt], *, top: bool) -> None:
-        pending: list[tuple[ast.AST, bool]] = [(node, top) for node in reversed(body)]
+        pending: list[tuple[ast.AST, bool, bool]] = [(node, top, top) for node in reversed(body)]
         while pending:
-            node, top = pending.pop()
-            self._visit(node, top)
+            node, top, firm = pending.pop()
+            self._visit(node, top, firm)
             inner = top and not isinstance(
                 node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
             )
-            pending.extend((child, inner) for child in reversed(self._below(node)))
+            firm = firm and isinstance(node, ast.ClassDef)
+            pending.extend((child, inner, firm) for child in reversed(self._below(node)))
 
     def _below(self, node: ast.AST) -> list[ast.AST]:
         if isinstance(node, ast.If) and (
@@ -216,12 +217,12 @@ class _Statements:
         blocks = ("body", "handlers", "orelse", "finalbody", "cases")
         return [child for block in blocks for child in getattr(node, block, ())]
 
-    def _visit(self, node: ast.AST, top: bool) -> None:
+    def _visit(self, node: ast.AST, top: bool, firm: bool) -> None:
         match node:
             case ast.Import():
-                self._import(node, top)
+                self._import(node, top, firm)
             case ast.ImportFrom():
-                self._import_from(node, top)
+                self._import_from(node, top, firm)
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 if top:
                     self.bound.add(node.name)
@@ -230,17 +231,17 @@ class _Statements:
             case ast.AnnAssign(target=ast.Name(id=name), value=value) if top and value:
                 self.bound.add(name)
 
-    def _import(self, node: ast.Import, top: bool) -> None:
+    def _import(self, node: ast.Import, top: bool, firm: bool) -> None:
         for name in node.names:
             bound = name.asname or name.name.partition(".")[0]
             self.aliases[bound] = name.name if name.asname else bound
-            self.imports.append(Import(name.name, line=node.lineno, firm=top))
+            self.imports.append(Import(name.name, line=node.lineno, firm=firm))
             if top:
                 self.bound.add(bound)
 
-    def _import_from(self, node: ast.ImportFrom, top: bool) -> None:
+    def _import_from(self, node: ast.ImportFrom, top: bool, firm: bool) -> None:
         names = tuple(name.name for name in node.names)
-        self.imports.append(Import(node.module or "", names, node.level, node.lineno, top))
+        self.imports.append(Import(node.module or "", names, node.level, node.lineno, firm))
         source = "." * node.level + (node.module or "")
         joint = "" if source.endswith(".") else "."
         for name in node.names:
