@@ -316,3 +316,26 @@ def test_an_extension_reaches_other_distributions(tmp_path: Path, level: Level) 
         f"{SITE}/{extension}": File(elf(data=b"\0numeric\0")),
     }
     assert "numeric/__init__.py" in kept(plan_at(tmp_path, level, tree))
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("open(os.path.join(HERE, 'data', 'words.txt'))", True),
+        ("open(HERE + '/data/words.txt')", True),
+        ("files(__package__) / 'data'", True),
+        ("print('database')", False),
+    ],
+)
+def test_data_in_a_directory_with_an_init_is_kept_where_code_names_it(
+    tmp_path: Path, code: str, expected: bool
+) -> None:
+    package = {
+        "aa/__init__.py": "from aa import reader\n",
+        "aa/reader.py": f"def read():\n    return {code}\n",
+        "aa/data/__init__.py": "",
+        "aa/data/words.txt": "",
+        "aa/data/more/list.csv": "",
+    }
+    found = kept(plan_at(tmp_path, Level.TIGHT, app("import aa\n", package)))
+    assert ("aa/data/words.txt" in found, "aa/data/more/list.csv" in found) == (expected, expected)

@@ -10,7 +10,7 @@ from imgslim.model import Group, Need
 from imgslim.world import World
 
 _OPTIMISED = ".opt-"
-_SHORT_TEXT = re.compile(rb"[zZ\xfa\xda][\x01-\xff]")
+_SHORT_TEXT = re.compile(rb"[zZ\xfa\xda](?=[\x01-\xff])")
 _WORD = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 
 
@@ -23,7 +23,7 @@ def compiled_words(data: bytes) -> set[str]:
     """The words in bytecode, names of imports among them: marshal (Python/marshal.c,
     TYPE_SHORT_ASCII) writes a name as a letter, a byte of length and its characters."""
     found = (
-        data[match.end() : match.end() + data[match.start() + 1]]
+        data[match.end() + 1 : match.end() + 1 + data[match.end()]]
         for match in _SHORT_TEXT.finditer(data)
     )
     return {word.decode("ascii") for word in found if _WORD.fullmatch(word)}

@@ -24,7 +24,7 @@ from imgslim.world import World
 
 _IMPORT_CALLS = (b"import_module", b"__import__", b"import_string")
 _IMPORTS_TESTS = re.compile(
-    rb"^[ \t]*(?:from|import)\b[^\n#]*\b(?:tests?\b|test_|conftest)", re.MULTILINE
+    rb"^[ \t]*(?:from|import)\b[^\n#]*\b(?:tests?\b|test_|conftest|distutils\b)", re.MULTILINE
 )
 
 

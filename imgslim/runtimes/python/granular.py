@@ -19,6 +19,7 @@ from imgslim.runtimes.python.dynamic import Spot
 from imgslim.runtimes.python.facts import Facts, attributes_in, read_facts, text_imports
 from imgslim.runtimes.python.layout import Environment
 from imgslim.runtimes.python.modules import Target, Unit
+from imgslim.runtimes.python.package_data import CODE, PackageData
 from imgslim.runtimes.python.reach import ImportClosure, is_command, is_local_project
 from imgslim.runtimes.python.search import Search, Source
 from imgslim.runtimes.python.source import Code, Import, read_code
@@ -26,7 +27,6 @@ from imgslim.runtimes.python.tables import hidden, tight
 from imgslim.runtimes.python.waste import is_waste
 from imgslim.world import World
 
-_CODE = (".py", ".pyc", ".so")
 _INITS = ("/__init__.py", "/__init__.pyc")
 
 
@@ -36,7 +36,7 @@ class ModuleClosure(ImportClosure):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._taken: set[str] = set()
-        self._directories: set[str] = set()
+        self._data = PackageData(world)
         self._wholes: set[str] = set()
         self._accessed: dict[str, dict[str, dict[str, None]]] = {}
         self._asked: set[tuple[str, str]] = set()
@@ -122,6 +122,8 @@ class ModuleClosure(ImportClosure):
             for attribute, askers in tuple(self._accessed.get(name, {}).items()):
                 for because in tuple(askers):
                     self._ask(name, attribute, because)
+        for path in self._data.named(data, self._top_of(search, source.path)) if name else ():
+            self._take_named_data(search, path, source.path)
         if name and not source.own:
             self._follow_dynamics(search, source, facts, package)
 
@@ -283,10 +285,9 @@ class ModuleClosure(ImportClosure):
         group, reason = self._unit_of(search, path, dist)
         self._need(path, reason, because, group=group)
         directory = posixpath.dirname(path)
-        if directory not in self._directories:
-            self._directories.add(directory)
-            if search.index.name_of(f"{directory}/__init__.py"):
-                self._take_data(directory, reason, because, group)
+        if search.index.name_of(f"{directory}/__init__.py"):
+            for found in self._data.beside(directory, self._top_of(search, path)):
+                self._need(found, reason, because, group=group)
         if path.endswith(_INITS):
             name = search.index.name_of(path) or ""
             self._packages.setdefault(name, search)
@@ -302,24 +303,14 @@ class ModuleClosure(ImportClosure):
             return Group.RUNTIME, f"{search.index.environment.base.label} standard library"
         return Group.DEPENDENCY, "Python modules that no distribution owns"
 
-    def _take_data(self, directory: str, reason: str, because: str, group: Group) -> None:
-        """The files of a package that are no code, and its directories without any code."""
-        rootfs = self._world.rootfs
-        for name in rootfs.children(directory):
-            path = f"{directory}/{name}"
-            entry = rootfs.entries[path]
-            if entry.is_directory:
-                if name != "__pycache__" and not self._holds_code(path):
-                    for below in rootfs.walk(path):
-                        if not below.is_directory and not is_waste(self._world, below.path):
-                            self._need(below.path, reason, because, group=group)
-            elif (
-                not name.endswith(_CODE) and ".so." not in name and not is_waste(self._world, path)
-            ):
-                self._need(path, reason, because, group=group)
+    def _take_named_data(self, search: Search, path: str, because: str) -> None:
+        dist = self._world.packages.distribution_owner(path)
+        group, reason = self._unit_of(search, path, dist)
+        self._need(path, reason, because, group=group)
 
-    def _holds_code(self, directory: str) -> bool:
-        return any(entry.path.endswith(_CODE) for entry in self._world.rootfs.walk(directory))
+    def _top_of(self, search: Search, path: str) -> str:
+        root = search.index.root_of(path) or ""
+        return f"{root}/{path[len(root) + 1 :].partition('/')[0]}"
 
     def _take_whole(self, search: Search, package: str, because: str) -> None:
         """Keep a package with all that lies below it, tests left out."""
@@ -364,7 +355,7 @@ class ModuleClosure(ImportClosure):
         for path in dist.files:
             name = posixpath.basename(path)
             outside = not path.startswith(prefix) and "/bin/" not in path
-            if (outside and not name.endswith(_CODE)) or name.endswith(".pth"):
+            if (outside and not name.endswith(CODE)) or name.endswith(".pth"):
                 self._need(path, label, because)
             if name.startswith(("__editable__", "_editable_")):
                 self._need(path, label, because)
