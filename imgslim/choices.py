@@ -18,6 +18,11 @@ class Level(StrEnum):
     BALANCED = "balanced"
     TIGHT = "tight"
 
+    def reaches(self, other: Level) -> bool:
+        """Whether this level leaves out all that ``other`` does."""
+        levels = list(Level)
+        return levels.index(self) >= levels.index(other)
+
     @property
     def next(self) -> Level | None:
         """The level that keeps less than this one; None for the last."""

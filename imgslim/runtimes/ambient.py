@@ -15,7 +15,18 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
-from imgslim.model import Entry, Finding, Group, ImageConfig, Need, Scope
+from imgslim.choices import Level
+from imgslim.model import (
+    Entry,
+    Finding,
+    Group,
+    ImageConfig,
+    Need,
+    Problem,
+    Scope,
+    Severity,
+    unique_size_bytes,
+)
 from imgslim.rootfs import Rootfs, glob_regex, split_pattern
 from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.elf import ElfFacts, elf_facts
@@ -44,6 +55,7 @@ class Row:
     libraries: tuple[str, ...]
     excepted: tuple[str, ...]
     names_libraries: bool
+    until: Level | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,7 @@ class AmbientNeeds(Runtime):
         self._importers: dict[str, list[str]] = {}
         self._targets: set[Target] = set()
         self._said: set[tuple[int, str]] = set()
+        self._left_out: list[tuple[Row, _Trigger]] = []
         self._patterns = {c for row in self._rows for c in row.when if c.startswith("keeps ")}
         globs = [glob_regex(pattern.removeprefix("keeps ")) for pattern in self._patterns]
         self._interesting = re.compile("|".join(globs)).fullmatch
@@ -97,7 +110,7 @@ class AmbientNeeds(Runtime):
             for trigger in self._fired(row):
                 if (index, trigger.directory) not in self._said:
                     self._said.add((index, trigger.directory))
-                    yield from self._row_needs(row, trigger)
+                    yield from self._row_findings(row, trigger)
 
     def _note_name(self, entry: Entry) -> None:
         name = entry.path[entry.path.rfind("/") + 1 :]
@@ -136,6 +149,31 @@ class AmbientNeeds(Runtime):
             if not any(fnmatch.fnmatchcase(name, pattern) for pattern in row.excepted):
                 yield _Trigger(path, "")
                 return
+
+    def _row_findings(self, row: Row, trigger: _Trigger) -> Iterator[Finding]:
+        if row.until is None or row.until.reaches(self.world.choices.level):
+            yield from self._row_needs(row, trigger)
+        else:
+            self._left_out.append((row, trigger))
+
+    def conclude(self, kept: KeptPaths) -> Iterable[Problem]:
+        """What the level leaves out of what something could use, with its price."""
+        for row, trigger in self._left_out:
+            needs = [need for need in self._row_needs(row, trigger) if need.scope is Scope.PATH]
+            trees = [need for need in self._row_needs(row, trigger) if need.scope is Scope.TREE]
+            entries = [self.world.rootfs.lookup(need.path) for need in needs]
+            entries += [e for need in trees for e in self.world.rootfs.walk(need.path)]
+            left = [e for e in entries if e is not None and e.path not in kept]
+            size = unique_size_bytes(left)
+            if size:
+                yield Problem(
+                    "left-out-by-level",
+                    Severity.INFO,
+                    trigger.because,
+                    f"could use {row.reason}, which are left out",
+                    f"add --keep '{row.paths[-1]}' if the app's data has them",
+                    size,
+                )
 
     def _row_needs(self, row: Row, trigger: _Trigger) -> Iterator[Need]:
         for pattern in row.paths:
@@ -190,6 +228,7 @@ def load_rows() -> tuple[Row, ...]:
             libraries=tuple(row.get("libraries", ())),
             excepted=tuple(row.get("except", ())),
             names_libraries=row.get("names", False),
+            until=Level(row["until"]) if "until" in row else None,
         )
         for row in load_table("ambient")["need"]
     )

@@ -88,6 +88,9 @@ class ModuleClosure(ImportClosure):
         alias = hidden().aliases.get(top)
         if alias and top not in search.index.stdlib:
             module = top = alias
+        standard = source.path.startswith(search.index.stdlib_prefixes)
+        if standard and top in tight().tools and not imported.firm:
+            return
         if top in hidden().weak and not self._counts(search, source, imported, top):
             self._waiting.append((search, source, imported))
             return

@@ -115,6 +115,7 @@ class Tight:
     spots: dict[str, tuple[str, ...]]
     also: dict[str, tuple[str, ...]]
     standard: tuple[str, ...]
+    tools: frozenset[str]
     data: str
 
 
@@ -132,5 +133,6 @@ def tight() -> Tight:
         spots={row["module"]: tuple(row["loads"]) for row in table.get("spot", ())},
         also={row["module"]: tuple(row["loads"]) for row in table.get("also", ())},
         standard=tuple(table["standard"]["modules"]),
+        tools=frozenset(table["standard"]["tools"]),
         data=table["standard"]["data"],
     )
