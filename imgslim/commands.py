@@ -1,7 +1,6 @@
-"""From the words of a command to files: the program, the commands inside it, the paths it names.
+"""From the words of a command to files: the program, and the paths that it names.
 
-The syntax of programs that run other programs is data (``data/wrappers.toml``); this module holds
-the one reading of that table. Nothing here looks at the host.
+Nothing here looks at the host.
 """
 
 from __future__ import annotations
@@ -9,19 +8,20 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import re
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from imgslim.model import Command, Entry, Finding, Group, Need, Scope
 from imgslim.rootfs import Rootfs
 from imgslim.tables import load_table
 from imgslim.world import World
+from imgslim.wrappers import Argv as Argv
+from imgslim.wrappers import find_wrapper as find_wrapper
+from imgslim.wrappers import inner_commands as inner_commands
+from imgslim.wrappers import name_of as name_of
+from imgslim.wrappers import settings_of
+from imgslim.wrappers import split_words as split_words
 
-Argv = tuple[str, ...]
-
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _PATH_IN_TEXT = re.compile(
     r"""(?:^-[A-Za-z]|^@|^|[\s:=,;'"()<>{}|&\[\]`])(/[^\s:=,;'"()<>{}|&`]+)"""
 )
@@ -39,152 +39,6 @@ class Place:
     def of(cls, world: World) -> Place:
         """Where the image's own config starts a command."""
         return cls((world.working_dir,), world.search_path)
-
-
-@dataclass(frozen=True, slots=True)
-class Wrapper:
-    """A row of ``wrappers.toml``: how a program's arguments hold another command."""
-
-    value_options: frozenset[str] = frozenset()
-    operands: int = 0
-    assignments: bool = False
-    separator: str = ""
-    string_options: tuple[str, ...] = ()
-    split_options: tuple[str, ...] = ()
-    exec_options: frozenset[str] = frozenset()
-    program_options: frozenset[str] = frozenset()
-    applet: bool = False
-    inner: bool = True
-
-
-@cache
-def _wrappers() -> tuple[Mapping[str, Wrapper], tuple[tuple[str, Wrapper], ...]]:
-    """The table, by exact name and by pattern."""
-    exact: dict[str, Wrapper] = {}
-    patterns: list[tuple[str, Wrapper]] = []
-    for row in load_table("wrappers")["wrapper"]:
-        wrapper = Wrapper(
-            frozenset(row.get("value_options", ())),
-            row.get("operands", 0),
-            row.get("assignments", False),
-            row.get("separator", ""),
-            tuple(row.get("string_options", ())),
-            tuple(row.get("split_options", ())),
-            frozenset(row.get("exec_options", ())),
-            frozenset(row.get("program_options", ())),
-            row.get("applet", False),
-            row.get("inner", True),
-        )
-        for name in row["names"]:
-            if any(char in name for char in "*?["):
-                patterns.append((name, wrapper))
-            else:
-                exact[name] = wrapper
-    return exact, tuple(patterns)
-
-
-def find_wrapper(name: str) -> Wrapper | None:
-    """The table's row for a program of this basename."""
-    exact, patterns = _wrappers()
-    if name in exact:
-        return exact[name]
-    return next((wrapper for pat, wrapper in patterns if fnmatch.fnmatchcase(name, pat)), None)
-
-
-def inner_commands(argv: Sequence[str], path: str) -> Iterator[Argv]:
-    """The commands that running ``argv`` (whose program is the file ``path``) runs in turn.
-
-    A string for a shell comes out as ``/bin/sh -c STRING``. Only one level is taken off.
-    """
-    name = name_of(argv[0])
-    wrapper = find_wrapper(name) or find_wrapper(name_of(path))
-    if wrapper is None or (wrapper.applet and name != name_of(path)):
-        return
-    strings = list(_option_values(wrapper.string_options, argv))
-    yield from (("/bin/sh", "-c", text) for text in strings)
-    yield from _exec_options(wrapper, argv)
-    yield from _program_options(wrapper, argv)
-    if wrapper.inner and not strings:
-        inner = _positional(wrapper, argv)
-        if inner:
-            yield inner
-
-
-def _positional(wrapper: Wrapper, argv: Sequence[str]) -> Argv:
-    """The words left after the wrapper's own options, operands and assignments."""
-    rest = list(argv[1:])
-    if wrapper.separator:
-        return tuple(rest[rest.index(wrapper.separator) + 1 :]) if wrapper.separator in rest else ()
-    prefix = _skip_options(wrapper, rest)
-    for _ in range(wrapper.operands):
-        del rest[:1]
-        prefix += _skip_options(wrapper, rest)
-    words = prefix + rest
-    while wrapper.assignments and words and _ASSIGNMENT.match(words[0]):
-        del words[:1]
-    return tuple(words)
-
-
-def _skip_options(wrapper: Wrapper, rest: list[str]) -> list[str]:
-    """Remove leading options from ``rest``; the words that a splitting option (env -S) gave."""
-    prefix: list[str] = []
-    while rest and rest[0].startswith("-"):
-        option = rest.pop(0)
-        if option == "--":
-            break
-        split = next((o for o in wrapper.split_options if _has_value(o, option)), None)
-        if split is not None:
-            attached = option[len(split) :].removeprefix("=")
-            text = attached or (rest.pop(0) if rest else "")
-            prefix += split_words(text)
-        elif option in wrapper.value_options:
-            del rest[:1]
-    return prefix
-
-
-def _has_value(option: str, word: str) -> bool:
-    """Whether ``word`` is ``option``, alone or with its value attached (getopt(3))."""
-    if option.startswith("--"):
-        return word == option or word.startswith(f"{option}=")
-    return word.startswith(option)
-
-
-def _option_values(options: Sequence[str], argv: Sequence[str]) -> Iterator[str]:
-    for index, word in enumerate(argv[1:], 1):
-        for option in options:
-            if word == option and index + 1 < len(argv):
-                yield argv[index + 1]
-            elif option.startswith("--") and word.startswith(f"{option}="):
-                yield word[len(option) + 1 :]
-
-
-def _exec_options(wrapper: Wrapper, argv: Sequence[str]) -> Iterator[Argv]:
-    """The commands of ``find``: from -exec up to ``;`` or ``+`` after ``{}``."""
-    words = iter(argv)
-    for word in words:
-        if word in wrapper.exec_options:
-            inner: list[str] = []
-            for part in words:
-                if part == ";" or (part == "+" and inner[-1:] == ["{}"]):
-                    break
-                inner.append(part)
-            if inner:
-                yield tuple(inner)
-
-
-def _program_options(wrapper: Wrapper, argv: Sequence[str]) -> Iterator[Argv]:
-    programs = [*_option_values(sorted(wrapper.program_options), argv)]
-    if programs:
-        end = argv.index("--") if "--" in argv else len(argv)
-        yield (programs[-1], *argv[end + 1 :])
-
-
-def split_words(text: str) -> list[str]:
-    """Shell words without expansion; plain whitespace where the quoting is broken."""
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return text.split()
 
 
 def locate(world: World, word: str, place: Place | None = None) -> str | None:
@@ -210,7 +64,8 @@ def resolve_command(
     """The way to the program that ``argv`` runs and the Command itself; nothing if not found.
 
     Where the config's own PATH or working directory would lead elsewhere than ``place``, the
-    words are made absolute, so that who reads the Command needs no other place.
+    words are made absolute, so that who reads the Command needs no other place. So are the names
+    of the commands inside it.
     """
     found = locate(world, argv[0], place) if argv and argv[0] else None
     if found is None:
@@ -218,8 +73,49 @@ def resolve_command(
     yield Need(found, Group.PROGRAM, "programs that run", because)
     canonical = world.rootfs.resolve(found).path
     name = argv[0] if locate(world, argv[0]) == found else found
-    words = (_from_home(world, word, place) for word in argv[1:])
+    words = [_from_home(world, word, place) for word in argv[1:]]
+    for start, path in _inner_names(world, argv, canonical, place or Place.of(world)):
+        words[start - 1] = path
     yield Command((name, *words), canonical, because)
+
+
+def place_inside(place: Place, argv: Sequence[str], path: str, inner: Sequence[str]) -> Place:
+    """Where ``argv`` (whose program is the file ``path``) looks its ``inner`` command up: ``env``
+    and its kin may set PATH or change the directory."""
+    variables, directory = settings_of(argv, path, inner)
+    if directory:
+        there = tuple(join(here, directory) for here in place.directories)
+        place = replace(place, directories=there)
+    value = variables.get("PATH")
+    if value is None or "$" in value:
+        return place
+    here = place.directories[0]
+    return replace(place, search_path=tuple(join(here, part) for part in value.split(":")))
+
+
+def _inner_names(
+    world: World, argv: Sequence[str], path: str, place: Place
+) -> Iterator[tuple[int, str]]:
+    """Which words of ``argv`` name commands inside it that ``place`` finds, but not the config's
+    own PATH and directory: their indices and the absolute paths."""
+    start = 0
+    for _ in range(_MAX_WRAPPERS):
+        words = tuple(argv[start:])
+        inner = next((i for i in inner_commands(words, path) if words[-len(i) :] == i), ())
+        if not inner or len(inner) >= len(words):
+            return
+        place = place_inside(place, words, path, inner)
+        start += len(words) - len(inner)
+        found = locate(world, inner[0], place)
+        if found is None:
+            return
+        if locate(world, inner[0]) != found:
+            yield start, found
+        path = world.rootfs.resolve(found).path
+
+
+_MAX_WRAPPERS = 8
+"""Commands inside each other (env, tini, gosu …) that are looked into."""
 
 
 def _from_home(world: World, word: str, place: Place | None) -> str:
@@ -348,8 +244,3 @@ def join(directory: str, path: str) -> str:
     """
     whole = path if path.startswith("/") else f"{directory}/{path}"
     return "/" + "/".join(part for part in whole.split("/") if part not in ("", "."))
-
-
-def name_of(path: str) -> str:
-    """The last component of a path."""
-    return path.rpartition("/")[2]

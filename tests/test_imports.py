@@ -14,7 +14,7 @@ LEVELS = (
     ("cli", "__main__"),
     ("pipeline", "build"),
     ("reports",),
-    ("plan", "audit", "dockerfile", "copyplan", "provenance", "roots", "doubts", "strip"),
+    ("plan", "audit", "dockerfile", "copyplan", "provenance", "roots", "doubts", "strip", "decisions"),
     ("environment", "platforms", "sources", "engine", "runtimes", "packages"),
     ("commands", "wrappers"),
     ("world",),

@@ -1,16 +1,16 @@
-"""What the built-ins of a shell do to its names, and what plain commands print."""
+"""What the built-ins of a shell do to its names."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from imgslim.commands import join, locate, name_of
+from imgslim.commands import join
 from imgslim.rootfs import split_pattern
-from imgslim.runtimes.shell.scope import Fields, Word, distinct
-from imgslim.runtimes.shell.syntax import WORD_TYPES, text_of
+from imgslim.runtimes.shell.alternatives import split
+from imgslim.runtimes.shell.printing import printed
+from imgslim.runtimes.shell.scope import EMPTY, Fields, Word, distinct
 from imgslim.tables import load_table
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 _MAX_MATCHES = 16
 """Files that a partly known name may mean before it counts as unknown."""
-
-_MAX_PRINTED_BYTES = 4096
-"""A file longer than this is no command or path that ``$(cat FILE)`` would give."""
 
 Effect = Callable[["Interpreter", Fields, "Node"], None]
 
@@ -41,6 +38,8 @@ def _exec(shell: Interpreter, fields: Fields, node: Node) -> None:
             break
         if option == "-a":
             del rest[:1]
+    if not rest and len(fields) == 1:
+        shell.unset_only(node)
     shell.execute(tuple(rest), node, external=True)
 
 
@@ -49,6 +48,7 @@ def _command(shell: Interpreter, fields: Fields, node: Node) -> None:
     while rest and rest[0].text.startswith("-"):
         option = rest.pop(0).text
         if option in ("-v", "-V"):
+            _check(shell, tuple(rest), node)
             return
     shell.execute(tuple(rest), node, external=True)
 
@@ -58,12 +58,19 @@ def _time(shell: Interpreter, fields: Fields, node: Node) -> None:
     shell.execute(rest, node)
 
 
+def _check(shell: Interpreter, fields: Fields, node: Node) -> None:
+    """``command -v NAME`` and its kin: the script asks first, it does not run ``NAME``."""
+    shell.facts.checked |= {(shell.script, word.text) for word in fields}
+
+
 def _cd(shell: Interpreter, fields: Fields, node: Node) -> None:
     words = [word for word in fields[1:] if not word.text.startswith("-")]
     shell.mention(words)
     if not words:
         words = list(shell.scope.lookup("HOME") or ())
-    if words and words[0].known:
+    if fields[-1].text == "-" and shell.scope.earlier:
+        shell.scope.change_directory(shell.scope.earlier)
+    elif words and words[0].known:
         there = [join(here, words[0].text) for here in shell.scope.directories]
         rootfs = shell.world.rootfs
         shell.scope.change_directory(rootfs.resolve(p, follow_last=False).path for p in there)
@@ -71,32 +78,38 @@ def _cd(shell: Interpreter, fields: Fields, node: Node) -> None:
 
 def _eval(shell: Interpreter, fields: Fields, node: Node) -> None:
     text = " ".join(word.text for word in fields[1:])
-    if not all(word.known for word in fields[1:]) and len(fields) > 1 and not fields[1].known:
+    if not text.strip():
+        shell.unset_only(node)
+    elif shell.is_long or (not fields[1].known and re.match(r"[$`]", fields[1].text)):
         shell.unresolved(node)
-        return
-    shell.interpret(text.encode("utf-8", "surrogateescape"))
+    else:
+        shell.interpret(text.encode("utf-8", "surrogateescape"), shell.line(node), whole=False)
 
 
 def _trap(shell: Interpreter, fields: Fields, node: Node) -> None:
     words = [word for word in fields[1:] if word.text != "--"]
     if len(words) > 1 and words[0].known and words[0].text not in ("", "-"):
         with shell.scope.conditionally():
-            shell.interpret(words[0].text.encode("utf-8", "surrogateescape"))
+            text = words[0].text.encode("utf-8", "surrogateescape")
+            shell.interpret(text, shell.line(node), whole=False)
 
 
 def _source(shell: Interpreter, fields: Fields, node: Node) -> None:
     words = [word for word in fields[1:] if word.text != "--"]
-    if not words:
+    if not words or not words[0].text:
+        shell.unset_only(node)
         return
     target, arguments = words[0], tuple(words[1:])
     shell.mention(arguments)
     places = [target.text] if target.known else matching_files(shell, target.text)
+    if not places:
+        shell.unresolved(node)
     for place in places:
         directories = [*shell.scope.directories]
         if "/" not in place:
             directories = [*shell.place().search_path, *directories]
         for path in (join(directory, place) for directory in directories):
-            if shell.world.rootfs.lookup(path) is not None:
+            if shell.world.rootfs.lookup(path) is not None or path in shell.scope.written:
                 shell.source(path, arguments)
                 break
 
@@ -110,7 +123,12 @@ def _set(shell: Interpreter, fields: Fields, node: Node) -> None:
         if option == "--":
             explicit = True
             break
+        if "a" in option:
+            shell.scope.exports_all = option[0] == "-"
         # `set -euo pipefail`: each o takes a word of its own (POSIX XCU 2.14, set).
+        for word in words[: option.count("o")]:
+            if word.text == "allexport":
+                shell.scope.exports_all = option[0] == "-"
         del words[: option.count("o")]
     if words or explicit:
         shell.scope.set_params((tuple(words),))
@@ -121,17 +139,96 @@ def _shift(shell: Interpreter, fields: Fields, node: Node) -> None:
     shell.scope.shift(int(count) if count.isdigit() else 1)
 
 
-def _export(shell: Interpreter, fields: Fields, node: Node) -> None:
+def _declare(shell: Interpreter, fields: Fields, node: Node) -> None:
+    """``export``, ``declare`` and the like with their words known: NAME, NAME=VALUE, options."""
+    name = fields[0].text
+    options = [word.text for word in fields[1:] if word.text.startswith("-")]
+    exports = name == "export" or any("x" in option for option in options)
+    for word in fields[1:]:
+        target, equals, value = word.text.partition("=")
+        if not re.fullmatch(r"[A-Za-z_][\w.:-]*", target):
+            continue
+        if any("f" in option for option in options):
+            shell.scope.exported_functions |= {target} if exports else set()
+            continue
+        if exports:
+            shell.scope.exported.add(target)
+        if equals:
+            shell.assign(target, (Word(value, word.known),))
+
+
+def _alias(shell: Interpreter, fields: Fields, node: Node) -> None:
     for word in fields[1:]:
         name, equals, value = word.text.partition("=")
-        if equals:
-            shell.assign(name, (Word(value, word.known),))
+        if equals and word.known:
+            shell.scope.aliases[name] = value
 
 
 def _read(shell: Interpreter, fields: Fields, node: Node) -> None:
+    """``read``: each line that standard input may give, split over the names (POSIX read)."""
+    names, is_array = _read_names(fields)
+    lines = [line for text in shell.scope.stdin for line in text.split("\n") if line.strip()]
+    separators = shell.prefixed("IFS", shell.scope.separators())
+    parts = [split(Word(line), separators or None) for line in lines]
+    if is_array:
+        shell.scope.assign_array(names[0], distinct(parts) or _unknown(names[0]))
+        return
+    for index, name in enumerate(names):
+        if index < len(names) - 1:
+            values = distinct(part[index] if index < len(part) else EMPTY for part in parts)
+        else:
+            rest = (Word(" ".join(word.text for word in part[index:])) for part in parts)
+            values = distinct(rest) if index else distinct(Word(line.strip()) for line in lines)
+        shell.scope.variables[name] = values or (Word(f"${name}", known=False),)
+
+
+def _read_names(fields: Fields) -> tuple[list[str], bool]:
+    """The variables that ``read`` sets, and whether the only one is an array."""
+    words = [word.text for word in fields[1:]]
+    names: list[str] = []
+    is_array = False
+    while words:
+        word = words.pop(0)
+        if word.startswith("-"):
+            is_array |= "a" in word
+            # read -d DELIM -n N -p PROMPT -t SECONDS -u FD (bash(1), read)
+            if word[-1] in "dinNptu" and words:
+                del words[0]
+        elif re.fullmatch(r"[A-Za-z_]\w*", word):
+            names.append(word)
+    return names or ["REPLY"], is_array
+
+
+def _mapfile(shell: Interpreter, fields: Fields, node: Node) -> None:
     names = [word.text for word in fields[1:] if re.fullmatch(r"[A-Za-z_]\w*", word.text)]
-    for name in names or ["REPLY"]:
-        shell.scope.variables[name] = shell.scope.piped or (Word(f"${name}", known=False),)
+    name = names[-1] if names else "MAPFILE"
+    texts = [text.rstrip("\n").split("\n") for text in shell.scope.stdin]
+    lists = distinct(tuple(Word(line) for line in lines) for lines in texts)
+    shell.scope.assign_array(name, lists or _unknown(name))
+
+
+def _unknown(name: str) -> tuple[Fields, ...]:
+    return ((Word(f"${{{name}[@]}}", known=False),),)
+
+
+def _getopts(shell: Interpreter, fields: Fields, node: Node) -> None:
+    """An option's argument is a word of the parameters, or the end of one."""
+    params = shell.scope.params
+    if params is not None:
+        words = [word for found in params for word in found]
+        ends = [Word(w.text[2:], w.known) for w in words if re.match(r"-\w.", w.text)]
+        shell.scope.variables["OPTARG"] = distinct((*words, *ends)) or (EMPTY,)
+    if len(fields) > 2:
+        shell.scope.variables[fields[2].text] = (Word(f"${fields[2].text}", known=False),)
+
+
+def _printf(shell: Interpreter, fields: Fields, node: Node) -> None:
+    """``printf -v NAME`` sets a variable."""
+    shell.mention(fields[1:])
+    if len(fields) > 3 and fields[1].text == "-v":
+        texts = printed(shell, (fields[0], *fields[3:]))
+        unknown = Word(f"${fields[2].text}", known=False)
+        shell.assign(fields[2].text, tuple(Word(text) for text in texts) or (unknown,))
 
 
 EFFECTS: dict[str, Effect] = {
@@ -151,14 +248,19 @@ EFFECTS: dict[str, Effect] = {
     "source": _source,
     "set": _set,
     "shift": _shift,
-    "export": _export,
-    "readonly": _export,
-    "local": _export,
-    "declare": _export,
-    "typeset": _export,
+    "export": _declare,
+    "readonly": _declare,
+    "local": _declare,
+    "declare": _declare,
+    "typeset": _declare,
     "read": _read,
-    "mapfile": _read,
-    "readarray": _read,
+    "mapfile": _mapfile,
+    "readarray": _mapfile,
+    "getopts": _getopts,
+    "printf": _printf,
+    "alias": _alias,
+    "type": _check,
+    "hash": _check,
 }
 """Built-ins that change what later words mean, or that run something."""
 
@@ -174,138 +276,3 @@ def matching_files(shell: Interpreter, text: str) -> list[str]:
         return []
     found = [e.path for e in shell.world.rootfs.glob(pattern) if not e.is_directory]
     return found if len(found) <= _MAX_MATCHES else []
-
-
-def listed(shell: Interpreter, node: Node) -> tuple[Word, ...]:
-    """The files that ``find DIR`` or ``ls DIR`` prints into a pipe, for a known directory."""
-    name, words = _plain_command(shell, node)
-    if name not in ("find", "ls"):
-        return ()
-    found: list[Word] = []
-    for word in words:
-        entry = shell.world.rootfs.lookup(word.text) if word.text.startswith("/") else None
-        if entry is not None and entry.is_directory:
-            below = shell.world.rootfs.walk(entry.path)
-            found += [Word(e.path) for e in islice(below, _MAX_MATCHES * 4) if e.is_file]
-    return distinct(found)
-
-
-def _plain_command(shell: Interpreter, node: Node) -> tuple[str, Fields]:
-    """The name and the words of a command whose words have one possible value."""
-    if node.type == "redirected_statement" and node.named_children:
-        node = node.named_children[0]
-    name = node.child_by_field_name("name") if node.type == "command" else None
-    if name is None:
-        return "", ()
-    words = shell.fields([c for c in node.named_children if c.type in WORD_TYPES])
-    return text_of(name), words[0] if words else ()
-
-
-def printed(shell: Interpreter, node: Node) -> tuple[Word, ...]:
-    """What a statement may print; () when only running it could tell. Notes what it runs."""
-    if node.type == "list" and node.named_child_count == 2:
-        first, last = node.named_children
-        shell.visit(first)
-        return printed(shell, last)
-    shell.visit(node)
-    name, words = _plain_command(shell, node)
-    prints = _PRINTS.get(name)
-    if prints is not None and all(word.known for word in words):
-        return prints(shell, [word.text for word in words])
-    return ()
-
-
-def reads_script(node: Node) -> bool:
-    """Whether a command is a shell that reads its script from standard input."""
-    if node.type in ("redirected_statement", "pipeline") and node.named_children:
-        return any(reads_script(child) for child in node.named_children)
-    name = node.child_by_field_name("name") if node.type == "command" else None
-    if name is None or name_of(text_of(name)) not in load_table("shell")["shells"]["names"]:
-        return False
-    words = [text_of(child) for child in node.named_children if child.type in WORD_TYPES]
-    return all(word.startswith("-") and "c" not in word for word in words)
-
-
-def _operands(words: Sequence[str]) -> list[str]:
-    return [word for word in words if not word.startswith("-")]
-
-
-def _dirname(shell: Interpreter, words: Sequence[str]) -> tuple[Word, ...]:
-    path = (_operands(words) or [""])[-1].rstrip("/")
-    return (Word(path.rpartition("/")[0] or ("/" if path.startswith("/") else ".")),)
-
-
-def _basename(shell: Interpreter, words: Sequence[str]) -> tuple[Word, ...]:
-    path, *suffix = _operands(words) or [""]
-    name = path.rstrip("/").rpartition("/")[2]
-    return (Word(name.removesuffix(suffix[0]) if suffix else name),)
-
-
-def _pwd(shell: Interpreter, words: Sequence[str]) -> tuple[Word, ...]:
-    return tuple(Word(directory) for directory in shell.scope.directories)
-
-
-def _readlink(shell: Interpreter, words: Sequence[str]) -> tuple[Word, ...]:
-    path = join(shell.scope.directories[0], (_operands(words) or [""])[-1])
-    if any(re.fullmatch(r"-\w*[efm]\w*", word) for word in words):
-        return (Word(shell.world.rootfs.resolve(path).path),)
-    entry = shell.world.rootfs.get(shell.world.rootfs.canonical(path))
-    return (Word(entry.link_target),) if entry is not None and entry.is_symlink else ()
-
-
-def _realpath(shell: Interpreter, words: Sequence[str]) -> tuple[Word, ...]:
-    path = join(shell.scope.directories[0], (_operands(words) or [""])[-1])
-    return (Word(shell.world.rootfs.resolve(path).path),)
-
-
-def _command_v(shell: Interpreter, words: Sequence[str]) -> tuple[Word, ...]:
-    found = [locate(shell.world, word, shell.place()) for word in _operands(words)]
-    return tuple(Word(path or "") for path in found) or ()
-
-
-def _echo(shell: Interpreter, words: Sequence[str]) -> tuple[Word, ...]:
-    while words and re.fullmatch(r"-[neE]+", words[0]):
-        words = words[1:]
-    return (Word(" ".join(words)),)
-
-
-def _printf(shell: Interpreter, words: Sequence[str]) -> tuple[Word, ...]:
-    if not words or re.search(r"%[^s]", words[0]) or words[0].count("%s") > len(words) - 1:
-        return ()
-    text = words[0].replace("\\n", "\n")
-    for word in words[1:]:
-        text = text.replace("%s", word, 1)
-    return (Word(text.rstrip("\n")),)
-
-
-def _cat(shell: Interpreter, words: Sequence[str]) -> tuple[Word, ...]:
-    paths = [join(shell.scope.directories[0], word) for word in _operands(words)]
-    entry = shell.world.rootfs.lookup(paths[0]) if len(paths) == 1 else None
-    if entry is None or not entry.is_file or entry.size_bytes > _MAX_PRINTED_BYTES:
-        return ()
-    text = shell.world.rootfs.read_bytes(entry).decode("utf-8", "surrogateescape")
-    return (Word(text.rstrip("\n")),)
-
-
-def _uname(shell: Interpreter, words: Sequence[str]) -> tuple[Word, ...]:
-    if list(words) == ["-m"]:
-        machine = load_table("shell")["machines"].get(shell.world.platform.architecture)
-        return (Word(machine),) if machine else ()
-    return (Word("Linux"),) if list(words) in ([], ["-s"]) else ()
-
-
-_PRINTS: dict[str, Callable[[Interpreter, Sequence[str]], tuple[Word, ...]]] = {
-    "dirname": _dirname,
-    "basename": _basename,
-    "pwd": _pwd,
-    "readlink": _readlink,
-    "realpath": _realpath,
-    "command": _command_v,
-    "which": _command_v,
-    "type": _command_v,
-    "echo": _echo,
-    "printf": _printf,
-    "cat": _cat,
-    "uname": _uname,
-}
-"""Commands whose output follows from their words and the image."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from imgslim.commands import (
     Argv,
+    Place,
+    inner_commands,
     is_system_directory,
     join,
     locate,
@@ -18,15 +23,40 @@ from imgslim.commands import (
     word_needs,
 )
 from imgslim.environment import is_search_path, variable_needs
-from imgslim.model import Entry, Finding, Group, Need, Problem, Scope, Severity
+from imgslim.model import Command, Entry, Finding, Group, Need, Problem, Scope, Severity
 from imgslim.runtimes.base import Runtime
 from imgslim.runtimes.script import is_own_script, program_of, read_shebang
 from imgslim.runtimes.shell.facts import Facts, Mention, Run
 from imgslim.runtimes.shell.interpreter import Interpreter
-from imgslim.runtimes.shell.scope import Alternatives, Word
+from imgslim.runtimes.shell.invocation import (
+    Inner,
+    Invocation,
+    code_on_stdin,
+    inner_of,
+    is_shell,
+    parse_invocation,
+)
+from imgslim.runtimes.shell.problems import (
+    MISSING,
+    NOT_FOLLOWED,
+    doubts,
+    listed_problems,
+    unresolved,
+)
+from imgslim.runtimes.shell.scope import Alternatives, Environment, Word
 from imgslim.runtimes.shell.scope import Scope as Names
 from imgslim.tables import load_table
 from imgslim.world import World
+from imgslim.wrappers import runs_inner
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+_UNKNOWN = re.compile(r"[$`]")
+"""What is left of an expansion whose value is not known."""
+
+_MAX_NESTED = 12
+"""Shells inside each other that are followed with what the outer ones set."""
 
 _PROFILE = "/etc/profile"
 """What a login shell reads first (bash(1), dash(1), INVOCATION)."""
@@ -39,25 +69,32 @@ _LARGEST_SCRIPT_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Invocation:
-    """How a shell is started: with a string, with a file, or (neither) with its standard input."""
+class _Caller:
+    """Who starts a shell: ``label`` is its path or word, ``line`` where in it; whether it is known
+    to run; what it hands on."""
 
-    string: str | None = None
-    script: str | None = None
-    name: str = ""
-    arguments: Argv = ()
-    login: bool = False
+    label: str
+    line: int = 1
+    runs: bool = True
+    environment: Environment | None = None
+    functions: Mapping[str, Node] = field(default_factory=dict)
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One walk: the source, what asks for it, and whether it is known to run."""
+    """One walk over ``source``, which is (a part of) the script ``label``."""
 
     source: bytes
     names: Names
     label: str
     shell: str
-    runs: bool
+    caller: _Caller
+    line: int = 1
+
+    @property
+    def runs(self) -> bool:
+        return self.caller.runs
 
 
 class ShellRuntime(Runtime):
@@ -69,6 +106,8 @@ class ShellRuntime(Runtime):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._walked: Counter[str] = Counter()
+        self._walks: set[object] = set()
+        self._followed: set[tuple[str, Argv]] = set()
         self._applets: dict[str, bytes] = {}
 
     def command_needs(self, argv: Sequence[str], path: str, because: str) -> Iterable[Finding]:
@@ -76,15 +115,25 @@ class ShellRuntime(Runtime):
         if not argv or not is_shell(argv[0], path):
             return
         invocation = parse_invocation(argv)
+        # One that a script started is followed there, with what that script had set.
+        if self._key(invocation) not in self._followed:
+            yield from self._start(invocation, path, _Caller(because))
+
+    def _key(self, invocation: Invocation) -> tuple[str, Argv]:
+        script = join(self.world.working_dir, invocation.script or "")
+        return invocation.string or self.world.rootfs.resolve(script).path, invocation.arguments
+
+    def _start(self, invocation: Invocation, path: str, caller: _Caller) -> Iterator[Finding]:
+        """A shell (``path``) starts."""
         if invocation.login:
-            yield Need(_PROFILE, Group.SYSTEM, "login shells", because, optional=True)
-            yield from self._script(_PROFILE, _PROFILE, ((),), path)
+            yield Need(_PROFILE, Group.SYSTEM, "login shells", caller.label, optional=True)
+            yield from self._script(_PROFILE, _PROFILE, ((),), path, caller)
         if invocation.string is not None:
-            names = self._names(invocation.name, (_words(invocation.arguments),))
+            names = self._names(invocation.name, (_words(invocation.arguments),), caller)
             source = invocation.string.encode("utf-8", "surrogateescape")
-            yield from self._walk(_Job(source, names, because, path, runs=True))
+            yield from self._walk(_Job(source, names, caller.label, path, caller, caller.line))
         elif invocation.script is not None:
-            yield from self._run_script(invocation, path, because)
+            yield from self._run_script(invocation, path, caller)
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         """What a shell script of the app's own runs, if something should call it."""
@@ -96,12 +145,26 @@ class ShellRuntime(Runtime):
             return
         shell = self._shell_of(entry)
         if shell is not None:
-            yield from self._script(entry.path, entry.path, None, shell, runs=False)
+            caller = _Caller(entry.path, runs=False)
+            yield from self._script(entry.path, entry.path, None, shell, caller)
 
     def describe(self, entry: Entry) -> str | None:
         """``bash script``."""
         shell = self._shell_of(entry, described=True)
         return None if shell is None else f"{name_of(shell)} script"
+
+    @cached_property
+    def _homes(self) -> Mapping[str, str]:
+        """Home directories by user; "" for the image's own, whose HOME the runtime sets (runc)."""
+        entry = self.world.rootfs.lookup("/etc/passwd")
+        content = b"" if entry is None else self.world.rootfs.read_bytes(entry)
+        lines = content.decode("utf-8", "surrogateescape").split("\n")
+        rows = [row for row in (line.split(":") for line in lines) if len(row) >= 6 and row[5]]
+        homes = {"root": "/root", **{row[0]: row[5] for row in rows}}
+        user = self.world.config.user.partition(":")[0] or "root"
+        by_id = {row[2]: row[5] for row in reversed(rows)}
+        own = homes.get(user) or by_id.get(user, "/root" if user == "0" else "/")
+        return {**homes, "": own}
 
     def _shell_of(self, entry: Entry, *, described: bool = False) -> str | None:
         """The shell that a script is for: by its shebang, else by its suffix."""
@@ -118,13 +181,15 @@ class ShellRuntime(Runtime):
             return None if found is None else self.world.rootfs.resolve(found).path
         return None
 
-    def _run_script(self, invocation: Invocation, shell: str, because: str) -> Iterator[Finding]:
-        word = invocation.script or ""
-        path = join(self.world.working_dir, word)
+    def _run_script(self, invocation: Invocation, shell: str, caller: _Caller) -> Iterator[Finding]:
+        word, because = invocation.script or "", caller.label
+        directories = caller.environment.directories if caller.environment else ()
+        paths = [join(directory, word) for directory in directories or (self.world.working_dir,)]
+        path = next((p for p in paths if self.world.rootfs.lookup(p) is not None), paths[0])
         if self.world.rootfs.lookup(path) is None:
             path = locate(self.world, word) or path
         if self.world.rootfs.lookup(path) is None:
-            if "$" not in word:
+            if not _UNKNOWN.search(word) and "{" not in word:
                 yield Problem(
                     "missing-script",
                     Severity.WARNING,
@@ -134,7 +199,7 @@ class ShellRuntime(Runtime):
                 )
             return
         yield Need(path, Group.PROGRAM, "scripts that run", because)
-        yield from self._script(path, word, (_words(invocation.arguments),), shell)
+        yield from self._script(path, word, (_words(invocation.arguments),), shell, caller)
 
     def _script(
         self,
@@ -142,8 +207,7 @@ class ShellRuntime(Runtime):
         name: str,
         params: Alternatives | None,
         shell: str,
-        *,
-        runs: bool = True,
+        caller: _Caller,
     ) -> Iterator[Finding]:
         entry = self.world.rootfs.lookup(path)
         if entry is None or not entry.is_file or entry.size_bytes > _LARGEST_SCRIPT_BYTES:
@@ -152,23 +216,37 @@ class ShellRuntime(Runtime):
         if self._walked[entry.path] > _MAX_WALKS:
             return
         source = self.world.rootfs.read_bytes(entry)
-        yield from self._walk(_Job(source, self._names(name, params), path, shell, runs))
+        yield from self._walk(_Job(source, self._names(name, params, caller), path, shell, caller))
 
-    def _names(self, name: str, params: Alternatives | None) -> Names:
-        """What a shell knows when it starts: the config's variables and directory."""
+    def _names(self, name: str, params: Alternatives | None, caller: _Caller) -> Names:
+        """What a shell knows when it starts: the variables and directory that it is given."""
         variables: dict[str, tuple[Word, ...]] = {
             key: (Word(value),) for key, value in self.world.config.env
         }
         variables["PATH"] = (Word(":".join(self.world.search_path)),)
-        return Names(name, params, (self.world.working_dir,), variables)
+        names = Names(name, params, (self.world.working_dir,), variables, homes=self._homes)
+        environment = caller.environment
+        if environment is not None:
+            variables.update(environment.variables)
+            names.directories = environment.directories or names.directories
+            for function in environment.functions:
+                if function in caller.functions:
+                    names.functions[function] = caller.functions[function]
+                    names.exported_functions.add(function)
+        names.exported.update(variables)
+        return names
 
     def _walk(self, job: _Job) -> Iterator[Finding]:
-        interpreter = Interpreter(self.world, job.names, job.label)
+        key = (job.source, job.label, job.names.params, job.names.environment(), job.runs)
+        if key in self._walks:
+            return
+        self._walks.add(key)
+        interpreter = Interpreter(self.world, job.names, job.label, job.line)
         try:
             facts = interpreter.run(job.source)
         except RecursionError:
             facts = interpreter.facts
-            facts.broken[job.label] = None
+            facts.broken[job.label] = job.line
         for path, _ in facts.sources:
             self._walked.setdefault(self.world.rootfs.resolve(path).path, 0)
         for path, script in facts.sources:
@@ -176,7 +254,7 @@ class ShellRuntime(Runtime):
         for mention in facts.mentions:
             yield from self._mentioned(mention)
         yield from self._runs(facts, job)
-        yield from _doubts(facts, job)
+        yield from doubts(facts, runs=job.runs)
 
     def _mentioned(self, mention: Mention) -> Iterator[Finding]:
         if mention.variable:
@@ -203,30 +281,102 @@ class ShellRuntime(Runtime):
         missing: dict[str, list[str]] = {}
         building: dict[str, list[str]] = {}
         avoided = frozenset(() if job.runs else load_table("shell")["building"]["commands"])
-        resolved = {
-            run: tuple(resolve_command(self.world, run.argv, run.script, run.place))
-            for run in facts.runs
-        }
+        resolved = self._resolved(facts.runs)
         understood = {(run.script, run.spot) for run, found in resolved.items() if found}
         for run, found in resolved.items():
             name = run.argv[0]
             if found and name_of(name) in avoided:
                 building.setdefault(run.script, []).append(f"{name} (line {run.line})")
             elif found:
+                yield from self._inside(run, found, facts, job)
                 yield from found
             elif (run.script, run.spot) not in understood:
-                yield from self._not_found(run, job, missing)
-        yield from _listed_problems("commands-not-in-image", "runs", missing, _MISSING)
-        yield from _listed_problems("commands-not-followed", "runs", building, _NOT_FOLLOWED)
+                yield from self._not_found(run, facts, job, missing)
+        yield from listed_problems("commands-not-in-image", "runs", missing, MISSING)
+        yield from listed_problems("commands-not-followed", "runs", building, NOT_FOLLOWED)
 
-    def _not_found(self, run: Run, job: _Job, missing: dict[str, list[str]]) -> Iterator[Finding]:
+    def _resolved(self, runs: Iterable[Run]) -> dict[Run, tuple[Finding, ...]]:
+        """What each run resolves to; a name that is nowhere is looked for once."""
+        absent: set[tuple[str, Place]] = set()
+        resolved: dict[Run, tuple[Finding, ...]] = {}
+        for run in runs:
+            name = run.argv[0], run.place
+            resolved[run] = ()
+            if name not in absent:
+                found = resolve_command(self.world, run.argv, run.script, run.place)
+                resolved[run] = tuple(found)
+                absent |= set() if resolved[run] else {name}
+        return resolved
+
+    def _inside(
+        self, run: Run, found: Iterable[Finding], facts: Facts, job: _Job
+    ) -> Iterator[Finding]:
+        """The shells that a command starts, with what this script hands on to them."""
+        if job.caller.depth >= _MAX_NESTED:
+            return
+        path = next(finding.path for finding in found if isinstance(finding, Command))
+        for inner in inner_of(
+            self.world, Inner(run.argv, path, run.place, run.environment, run.stdin)
+        ):
+            caller = _Caller(
+                run.script,
+                run.line,
+                job.runs,
+                inner.environment,
+                facts.functions,
+                job.caller.depth + 1,
+            )
+            yield from self._inner(inner, run, caller)
+
+    def _inner(self, inner: Inner, run: Run, caller: _Caller) -> Iterator[Finding]:
+        if not inner.path:
+            if _UNKNOWN.search(inner.argv[0]) and inner.argv != run.argv:
+                yield unresolved(" ".join(run.argv), run.script, run.line, runs=caller.runs)
+            return
+        if is_shell(inner.argv[0], inner.path):
+            yield from self._inner_shell(inner, run, caller)
+            return
+        is_empty = runs_inner(inner.argv, inner.path) and not any(
+            inner_commands(inner.argv, inner.path)
+        )
+        if is_empty and not run.complete:
+            yield unresolved(" ".join(run.argv), run.script, run.line, runs=caller.runs)
+        for text in inner.stdin:
+            words = code_on_stdin(inner.argv, text)
+            if words is not None:
+                yield Command(words, inner.path, run.script)
+
+    def _inner_shell(self, inner: Inner, run: Run, caller: _Caller) -> Iterator[Finding]:
+        invocation = parse_invocation(inner.argv)
+        unknown = _UNKNOWN.search(invocation.script or "") is not None
+        if unknown or (not run.complete and not (invocation.string or invocation.script)):
+            yield unresolved(" ".join(run.argv), run.script, run.line, runs=caller.runs)
+            return
+        if caller.runs:
+            self._followed.add(self._key(invocation))
+        if invocation.string is None and invocation.script is None:
+            for text in inner.stdin:
+                names = self._names(invocation.name, (_words(invocation.arguments),), caller)
+                source = text.encode("utf-8", "surrogateescape")
+                # A text of several lines is a here-document, below its command.
+                line = run.line + ("\n" in text)
+                yield from self._walk(_Job(source, names, run.script, inner.path, caller, line))
+        yield from self._start(invocation, inner.path, caller)
+
+    def _not_found(
+        self, run: Run, facts: Facts, job: _Job, missing: dict[str, list[str]]
+    ) -> Iterator[Finding]:
         name = run.argv[0]
+        if run.guess:
+            return
         if not may_be_absent(run.argv):
             yield from word_needs(self.world, run.argv[1:], run.script, run.place)
         yield from tree_needs(self.world, run.argv, run.script)
         if not run.sure:
-            yield _unresolved(" ".join(run.argv), run.script, run.line, runs=job.runs)
-        elif not self._is_applet(name, job.shell) and not name.startswith("-"):
+            yield unresolved(" ".join(run.argv), run.script, run.line, runs=job.runs)
+        elif (run.script, name) in facts.checked or name.startswith("-"):
+            return
+        elif not self._is_applet(name, job.shell):
             missing.setdefault(run.script, []).append(f"{name} (line {run.line})")
 
     def _is_applet(self, name: str, shell: str) -> bool:
@@ -242,79 +392,6 @@ class ShellRuntime(Runtime):
             content = b"" if entry is None else self.world.rootfs.read_bytes(entry)
             self._applets[shell] = content
         return b"\0" + name.encode("utf-8", "surrogateescape") + b"\0" in self._applets[shell]
-
-
-_MISSING = ("which are not in the image", "nothing to keep; the script may not come to them")
-_NOT_FOLLOWED = (
-    "but nothing is seen to run this script, and it looks like one that builds or deploys",
-    "these programs are not kept for it; --also-run the script if it runs in the container",
-)
-
-
-def _listed_problems(
-    code: str, verb: str, found: dict[str, list[str]], text: tuple[str, str]
-) -> Iterator[Problem]:
-    for script, names in found.items():
-        path = "" if script.startswith("<") else script
-        what = ", ".join(dict.fromkeys(names))
-        yield Problem(code, Severity.INFO, path, f"{verb} {what}, {text[0]}", text[1])
-
-
-def _doubts(facts: Facts, job: _Job) -> Iterator[Problem]:
-    for spot in facts.unresolved:
-        yield _unresolved(spot.text, spot.script, spot.line, runs=job.runs)
-    for script in facts.broken:
-        yield Problem(
-            "shell-syntax",
-            Severity.INFO,
-            "" if script.startswith("<") else script,
-            "has parts that could not be read as shell",
-            "what could be read is followed",
-        )
-
-
-def _unresolved(text: str, script: str, line: int, *, runs: bool) -> Problem:
-    return Problem(
-        "unresolved-command",
-        Severity.WARNING if runs else Severity.INFO,
-        "" if script.startswith("<") else script,
-        f"line {line}: cannot tell which program `{text}` runs",
-        "nothing is kept for it; name what it runs with --also-run",
-    )
-
-
-def is_shell(word: str, path: str) -> bool:
-    """Whether a command whose first word is ``word`` and whose file is ``path`` is a shell."""
-    names = load_table("shell")["shells"]["names"]
-    return name_of(word).removeprefix("-") in names or name_of(path) in names
-
-
-def parse_invocation(argv: Sequence[str]) -> Invocation:
-    """How a shell reads its own arguments (POSIX sh, OPTIONS; bash(1), INVOCATION)."""
-    value_options = load_table("shell")["shells"]["value_options"]
-    rest = list(argv[1:])
-    login, string, stdin = argv[0].startswith("-"), False, False
-    while rest and rest[0][:1] in ("-", "+") and len(rest[0]) > 1:
-        option = rest.pop(0)
-        if option == "--":
-            break
-        if option.startswith("--"):
-            login |= option == "--login"
-            if option in value_options:
-                del rest[:1]
-            continue
-        login |= "l" in option[1:]
-        string |= option[0] == "-" and "c" in option[1:]
-        stdin |= option[0] == "-" and "s" in option[1:]
-        if option in value_options or option[-1] in "oO":
-            del rest[:1]
-    if string:
-        text, *others = rest or [""]
-        name, *arguments = others or [argv[0]]
-        return Invocation(string=text, name=name, arguments=tuple(arguments), login=login)
-    if stdin or not rest or rest[0] == "-":
-        return Invocation(name=argv[0], arguments=tuple(rest), login=login)
-    return Invocation(script=rest[0], name=rest[0], arguments=tuple(rest[1:]), login=login)
 
 
 def _words(arguments: Argv) -> tuple[Word, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
@@ -41,7 +42,31 @@ def _parser() -> Parser:
 
 def parse_shell(source: bytes) -> Node:
     """The root of the tree; ``has_error`` tells whether all of ``source`` was understood."""
+    for pattern, replacement in _SPELLINGS:
+        source = pattern.sub(replacement, source)
     return _parser().parse(source).root_node
+
+
+_SPELLINGS = (
+    # The grammar knows `for NAME; do` only; POSIX also has it without the semicolon (XCU 2.9.4).
+    (re.compile(rb"(?m)(^[ \t]*for[ \t]+[A-Za-z_]\w*)([ \t\n]+do\b)"), rb"\1;\2"),
+    # `[[ a = 'b' && … ]]`: it takes what follows a quoted word after = for commands, but not after
+    # ==, which means the same (bash(1), CONDITIONAL EXPRESSIONS).
+    (re.compile(rb"(?<=\[\[ )([^\n\]=]*?) = (?=['\"])"), rb"\1 == "),
+    (re.compile(rb"((?:&&|\|\|)[^\n\]=&|]*?) = (?=['\"][^\n]*\]\])"), rb"\1 == "),
+)
+"""What the grammar does not know, and another spelling of the same on the same line."""
+
+
+def first_error(root: Node) -> int:
+    """The line, from 1, of the first part of a tree that was not understood."""
+    node = root
+    while not node.is_missing and node.type != "ERROR":
+        wrong = [child for child in node.children if child.has_error or child.is_missing]
+        if not wrong:
+            break
+        node = wrong[0]
+    return line_of(node)
 
 
 def text_of(node: Node) -> str:
