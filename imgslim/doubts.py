@@ -6,7 +6,8 @@ Each is a Problem for the user to read; none of them changes what is kept.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from imgslim.model import (
     Command,
@@ -30,6 +31,7 @@ _INSTALL = re.compile(
 _PACKAGE_WORD = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 _NAMES_SHOWN = 8
+_UNRESOLVED = "unresolved-command"
 
 
 def find_doubts(
@@ -130,3 +132,25 @@ def _listing(names: Sequence[str]) -> str:
     shown = ", ".join(names[:_NAMES_SHOWN])
     more = len(names) - _NAMES_SHOWN
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def price_unresolved(
+    world: World, kept: Container[str], problems: Iterable[Problem]
+) -> list[Problem]:
+    """``problems``, those about a command that could not be resolved with what it would cost in
+    bytes to keep every program of PATH that is left out: it may be any of them."""
+    found = list(problems)
+    if not any(problem.code == _UNRESOLVED for problem in found):
+        return found
+    entries = (
+        world.rootfs.lookup(f"{directory}/{name}")
+        for directory in world.search_path
+        if (place := world.rootfs.lookup(directory)) is not None
+        for name in world.rootfs.children(place.path)
+    )
+    programs = [entry for entry in entries if entry is not None and entry.is_executable]
+    price = unique_size_bytes(entry for entry in programs if entry.path not in kept)
+    return [
+        replace(problem, cost_bytes=price) if problem.code == _UNRESOLVED else problem
+        for problem in found
+    ]

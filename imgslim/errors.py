@@ -4,11 +4,13 @@
     ├── UsageError (2)            the command line is wrong (click's own code, too)
     ├── EngineError (3)           no engine, no permission on its socket, a failed build
     ├── ImageNotFoundError (4)    no such image, archive or platform
+    ├── PathNotFoundError (4)     no such path in the image
     ├── ArchiveError (5)          not an archive, truncated, unknown compression, missing layer
     ├── DigestMismatchError (6)   the bytes are not those that the manifest promises
     ├── UnsupportedImageError (7) a Windows image, nothing to run, a command a platform interprets
     ├── EntrypointError (8)       the program that the image runs is not in it
     ├── OutputError (9)           an output file exists or cannot be written, no space left
+    ├── BrokenPlanError (10)      --drop leaves out what the image needs
     └── Interrupted (130)         Ctrl-C, as shells have it
 
 The messages are one line: what happened, on which path or image. ``hint`` says what to do next.
@@ -47,6 +49,12 @@ class ImageNotFoundError(ImgslimError):
     exit_code = 4
 
 
+class PathNotFoundError(ImgslimError):
+    """The image has no such path, nothing that matches, and no such package."""
+
+    exit_code = 4
+
+
 class ArchiveError(ImgslimError):
     """The bytes are not an image archive, or not a whole one."""
 
@@ -75,6 +83,12 @@ class OutputError(ImgslimError):
     """An output file cannot be written, or would be overwritten."""
 
     exit_code = 9
+
+
+class BrokenPlanError(ImgslimError):
+    """The user's ``--drop`` leaves out what something kept needs, and no ``--force`` was given."""
+
+    exit_code = 10
 
 
 class Interrupted(ImgslimError):  # noqa: N818 - it names what happened, not a fault

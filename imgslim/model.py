@@ -115,7 +115,7 @@ class ImageConfig:
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """One row of the config's history; a row with ``empty_layer`` has no layer."""
+    """One row of the config's history; with ``empty_layer`` it has no layer."""
 
     created_by: str
     empty_layer: bool
@@ -177,11 +177,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that could not be decided, or that the user should know; never silent.
+    """Something that could not be decided, or that the user should know.
 
-    ``code`` is a stable kebab-case word, ``path`` where it shows (``""``: the image as a whole),
-    ``resolution`` what was done about it and what the user can do, ``cost_bytes`` what keeping
-    costs (0: nothing or unknown).
+    ``code`` is a stable kebab-case word, ``path`` where it shows (``""``: the image),
+    ``resolution`` what was done and what to do, ``cost_bytes`` of keeping (0: none or unknown).
     """
 
     code: str
@@ -216,10 +215,10 @@ class Scope(Enum):
 class Need:
     """A path that something needs.
 
-    ``path`` may lead through links: they are kept too, with the target. ``reason`` is a short
-    phrase that names the unit ("distribution flask 3.0.3", "shared library"), the same for all
-    paths of that unit: reports group by it. ``because`` is the image path that asked, or a word in
-    angle brackets for what is no path (``<entrypoint>``, ``<env LD_LIBRARY_PATH>``).
+    ``path`` may lead through links: they are kept too, with the target. ``reason`` names the unit
+    ("distribution flask 3.0.3", "shared library"), alike for all its paths: reports group by it.
+    ``because`` is the image path that asked, or a word in angle brackets for what is no path
+    (``<entrypoint>``, ``<env LD_LIBRARY_PATH>``); ``line`` the line in it (0: none or unknown).
     ``optional`` needs are dropped without a word when the path is not in the image; others become
     a ``missing-path`` problem.
     """
@@ -230,6 +229,7 @@ class Need:
     because: str
     scope: Scope = Scope.PATH
     optional: bool = False
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,12 +237,13 @@ class Command:
     """A command that the image runs: its words, the canonical file that they run, who asked.
 
     ``argv[0]`` is as it was written where PATH and the working directory of the config lead to the
-    file, else the absolute path by which it was found. ``because`` is as in ``Need``.
+    file, else the absolute path by which it was found. ``because`` and ``line`` are as in ``Need``.
     """
 
     argv: tuple[str, ...]
     path: str
     because: str
+    line: int = 0
 
 
 Finding = Need | Problem | Command
@@ -273,10 +274,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A runtime's word that a path is its own, not the user's.
-
-    ``path`` is a file or a whole tree (``scope``); ``unit`` a short name for reports.
-    """
+    """A runtime's word that a path (a file, or a whole tree: ``scope``) is its own."""
 
     path: str
     origin: Origin
@@ -285,9 +283,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """An installed package of a system database.
-
-    ``key`` is ``deb:NAME`` or ``apk:NAME`` (``deb:NAME:ARCH`` for a foreign architecture).
+    """An installed package. ``key``: ``deb:NAME`` (``deb:NAME:ARCH`` if foreign), ``apk:NAME``.
     ``files`` are canonical paths in the merged tree: links in their directories resolved, dpkg's
     diversions applied. ``depends`` holds package keys, alternatives resolved to the one that is
     installed. ``checksums`` maps a path to (algorithm, hex digest) where the database knows it.
@@ -343,8 +339,8 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """A kept path with the first reason that asked for it; ``because`` leads up the chain. The
-    build runs ``strip`` (a command, or "") on it, which takes ``strip_bytes`` off its size."""
+    """A kept path with the first reason that asked for it; ``because`` (at ``line``) leads up the
+    chain. The build runs ``strip`` (a command, or "") on it: ``strip_bytes`` less."""
 
     entry: Entry
     group: Group
@@ -352,6 +348,7 @@ class Keep:
     because: str
     strip: str = ""
     strip_bytes: int = 0
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,12 +372,14 @@ class Program:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What stays, what goes, and what could not be decided. Everything else renders this.
-    ``keeps`` is closed over parents and link targets and sorted by path, ``drops`` too."""
+    ``keeps`` is closed over parents and link targets and sorted by path, ``drops`` too;
+    ``has_levels``: another level may give another plan."""
 
     programs: tuple[Program, ...]
     keeps: tuple[Keep, ...]
     drops: tuple[Drop, ...]
     problems: tuple[Problem, ...]
+    has_levels: bool = False
 
     @property
     def slim_size_bytes(self) -> int:

@@ -8,10 +8,11 @@ the targets of links, and every path carries the reason that first asked for it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from imgslim.doubts import find_doubts
+from imgslim.decisions import Refused, decide, drop_problems
+from imgslim.doubts import find_doubts, price_unresolved
 from imgslim.model import (
     Command,
     Drop,
@@ -28,6 +29,7 @@ from imgslim.model import (
     Scope,
     Severity,
 )
+from imgslim.rootfs import Resolved
 from imgslim.runtimes.base import Runtime
 from imgslim.strip import plan_strips
 from imgslim.world import World
@@ -51,15 +53,14 @@ def build_plan(
     runtimes: Sequence[Runtime],
     origin_of: Classifier,
 ) -> Plan:
-    """Close ``commands``, ``findings`` and the files that ``origin_of`` says are the user's over
-    everything that ``runtimes`` know about them. Paths in the plan are sorted."""
-    closure = Closure(world, runtimes)
-    closure.add([*commands, *findings])
-    closure.run()
-    closure.add(user_needs(world, origin_of))
-    closure.run()
-    while closure.settle():
-        closure.run()
+    """Close ``commands``, ``findings``, the files that ``origin_of`` says are the user's and what
+    ``world.choices`` keeps over everything that ``runtimes`` know about them, less what it drops.
+    Paths in the plan are sorted. Raises UsageError for choices that name nothing."""
+    decisions = decide(world)
+    closure = Closure(world, runtimes, decisions.dropped)
+    closure.close([*commands, *findings], user_needs(world, origin_of))
+    if decisions.needs:
+        closure.close(decisions.needs)
     keeps = tuple(sorted(closure.kept.values(), key=lambda keep: keep.entry.path))
     drops = tuple(
         Drop(entry, origin_of(path))
@@ -70,18 +71,25 @@ def build_plan(
     doubts = find_doubts(world, closure.kept, started, runtimes, origin_of)
     verdicts = (problem for runtime in runtimes for problem in runtime.conclude(closure))
     keeps, about_strips = plan_strips(world, keeps)
-    problems = [*closure.problems, *doubts, *verdicts, *about_strips]
+    about_drops = drop_problems(decisions, closure.refused, closure)
+    problems = [*closure.problems, *doubts, *verdicts, *about_strips, *about_drops]
+    problems = price_unresolved(world, closure, problems)
     problems.sort(key=lambda p: (_SEVERITY_ORDER.index(p.severity), p.code, p.path))
     programs = tuple(_program(world, command, runtimes) for command in commands)
-    return Plan(programs, keeps, drops, tuple(problems))
+    has_levels = any(runtime.has_levels for runtime in runtimes)
+    return Plan(programs, keeps, drops, tuple(problems), has_levels)
 
 
 class Closure:
     """The plan while it grows: what is kept, and what is still to be looked at."""
 
-    def __init__(self, world: World, runtimes: Sequence[Runtime]) -> None:
+    def __init__(
+        self, world: World, runtimes: Sequence[Runtime], dropped: Container[str] = frozenset()
+    ) -> None:
         self.kept: dict[str, Keep] = {}
         self.commands: dict[tuple[str, tuple[str, ...]], Command] = {}
+        self.refused: list[Refused] = []
+        self._dropped = dropped
         self._world = world
         self._runtimes = runtimes
         self._queue: deque[Finding] = deque()
@@ -100,6 +108,14 @@ class Closure:
 
     def add(self, findings: Iterable[Finding]) -> None:
         self._queue.extend(findings)
+
+    def close(self, *batches: Iterable[Finding]) -> None:
+        """Add the batches one after the other, each with all that it brings; then settle."""
+        for findings in batches:
+            self.add(findings)
+            self.run()
+        while self.settle():
+            self.run()
 
     def run(self) -> None:
         """Work until nothing is queued and every kept entry has been shown to every runtime."""
@@ -133,7 +149,11 @@ class Closure:
         if key in self.commands or len(command.argv) > _MOST_WORDS:
             return
         self.commands[key] = command
-        self._take_need(Need(command.path, Group.PROGRAM, "programs that run", command.because))
+        because, line = command.because, command.line
+        need = Need(command.path, Group.PROGRAM, "programs that run", because, line=line)
+        self._take_need(need)
+        if self._refusal(self._world.rootfs.resolve(command.path)):
+            return
         for runtime in self._runtimes:
             self._queue.extend(runtime.command_needs(command.argv, command.path, command.because))
 
@@ -144,15 +164,18 @@ class Closure:
             self._upgrade(known, need)
             return
         resolved = rootfs.resolve(need.path)
-        because = need.because
+        refused = self._refusal(resolved)
+        if refused is not None:
+            self.refused.append(Refused(need, refused))
+            return
         for link in resolved.links:
-            self._keep(rootfs.entries[link], need, because)
-            because = link
+            self._keep(rootfs.entries[link], need)
+            need = replace(need, because=link, line=0)
         if resolved.entry is None:
             if not need.optional or resolved.links:
                 self._note_missing(need, resolved.path, dangling=bool(resolved.links))
             return
-        self._keep(resolved.entry, need, because)
+        self._keep(resolved.entry, need)
         if need.scope is Scope.TREE and resolved.entry.is_directory:
             self._keep_tree(resolved.entry.path, need)
 
@@ -160,22 +183,30 @@ class Closure:
         for entry in self._world.rootfs.walk(top):
             if entry.is_symlink:
                 self._take_need(replace(need, path=entry.path, scope=Scope.PATH, optional=True))
+            elif entry.path in self._dropped:
+                self.refused.append(Refused(need, entry))
             else:
-                self._keep(entry, need, need.because)
+                self._keep(entry, need)
 
-    def _keep(self, entry: Entry, need: Need, because: str) -> None:
+    def _refusal(self, resolved: Resolved) -> Entry | None:
+        """The first entry on a way, or at its end, that the user wants dropped."""
+        way = (*resolved.links, resolved.path)
+        dropped = next((path for path in way if path in self._dropped), None)
+        return None if dropped is None else self._world.rootfs.get(dropped)
+
+    def _keep(self, entry: Entry, need: Need) -> None:
         known = self.kept.get(entry.path)
         if known is not None:
             self._upgrade(known, need)
             return
         self._keep_parents(entry.path)
-        self.kept[entry.path] = Keep(entry, need.group, need.reason, because)
+        self.kept[entry.path] = _keep_of(entry, need)
         self._fresh.append(entry)
 
     def _upgrade(self, known: Keep, need: Need) -> None:
         """A directory that came along as a parent takes the first reason of its own."""
         if known.reason == _PARENT_REASON and need.reason != _PARENT_REASON:
-            self.kept[known.entry.path] = Keep(known.entry, need.group, need.reason, need.because)
+            self.kept[known.entry.path] = _keep_of(known.entry, need)
 
     def _keep_parents(self, path: str) -> None:
         parent = path.rpartition("/")[0] or "/"
@@ -204,6 +235,10 @@ class Closure:
                 "nothing to keep",
             )
         self._take(problem)
+
+
+def _keep_of(entry: Entry, need: Need) -> Keep:
+    return Keep(entry, need.group, need.reason, need.because, line=need.line)
 
 
 def user_needs(world: World, origin_of: Classifier) -> Iterator[Need]:

@@ -12,7 +12,7 @@ from fixtures.build import FOLDER, load_fixtures
 PACKAGE = FOLDER.parent / "imgslim"
 SOURCES = [path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".toml")]
 
-ORDINARY = {"app", "notes", "start", "index", "tests", "data"}
+ORDINARY = {"app", "notes", "start", "index", "tests", "data", "commands", "management", "web"}
 """Words that a fixture uses and everyone does."""
 
 

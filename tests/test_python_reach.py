@@ -14,6 +14,7 @@ from imgslim.model import ImageConfig, Origin, OriginKind, Plan
 from imgslim.plan import build_plan
 from imgslim.provenance import classify
 from imgslim.runtimes.python import PythonRuntime
+from imgslim.runtimes.registry import start_runtimes
 from tests.worlds import File, Link, Member, Tree, make_world
 
 SITE = "/usr/local/lib/python3.11/site-packages"
@@ -409,3 +410,27 @@ def test_time_zones_of_the_distribution_where_the_system_has_none(tmp_path: Path
     assert reached(plan_of(tmp_path, tree)) == {"tzdata"}
     with_zones = {**tree, "/usr/share/zoneinfo/UTC": ""}
     assert reached(plan_of(tmp_path, with_zones)) == set()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "os.system(f'tool {a} {b}')",
+        "os.system('tool %s' % a)",
+        "os.system('tool ' + a)",
+        "subprocess.run('tool {}'.format(a), shell=True)",
+        "subprocess.run(f'tool {a}'.split())",
+    ],
+)
+def test_a_command_whose_arguments_are_computed(tmp_path: Path, code: str) -> None:
+    tree = {
+        "/app/main.py": f"import os, subprocess\na = b = input()\n{code}\n",
+        "/usr/bin/tool": File("", mode=0o755),
+        "/bin/sh": File("", mode=0o755),
+    }
+    config = ImageConfig(cmd=("python", "/app/main.py"), working_dir="/app")
+    world = make_world(tmp_path, {**PYTHON, **tree}, config=config)
+    runtimes = start_runtimes(world)
+    commands = list(resolve_command(world, config.cmd or (), "<cmd>"))
+    plan = build_plan(world, [], commands, runtimes, lambda path: Origin(OriginKind.PACKAGE))
+    assert "/usr/bin/tool" in paths(plan)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 
+from imgslim.choices import Level
+from imgslim.decisions import RISKS, NextLevel
 from imgslim.model import (
     Drop,
     Group,
@@ -193,3 +196,38 @@ def test_the_plan_in_json_does_not_depend_on_where_the_image_came_from(tmp_path:
     again.mkdir()
     _, same = make_plan(again)
     assert json_report.plan_document(plan) == json_report.plan_document(same)
+
+
+def test_what_stripping_saves_is_said_and_not_counted(tmp_path: Path) -> None:
+    image, plan = make_plan(tmp_path)
+    keeps = tuple(
+        replace(keep, strip="/usr/bin/strip -p --strip-unneeded", strip_bytes=150)
+        if keep.entry.path == "/usr/lib/libx.so.1"
+        else keep
+        for keep in plan.keeps
+    )
+    plan = replace(plan, keeps=keeps)
+    kept = kept_sections(plan)
+    assert {s.title: s.size_bytes for s in kept}["shared libraries"] == 50
+    assert sum(section.size_bytes for section in kept) == plan.slim_size_bytes == 1101
+    for report in (render_analysis(image, plan, Look()), render_brief(image, plan, Look())):
+        assert "saves 150 B by stripping 1 file" in report
+    rows = {row["path"]: row for row in json_report.plan_document(plan)["keeps"]}
+    assert rows["/usr/lib/libx.so.1"]["strip_bytes"] == 150
+
+
+def test_the_next_level_is_one_line_with_its_saving_and_its_risk(tmp_path: Path) -> None:
+    image, plan = make_plan(tmp_path)
+    after = NextLevel(Level.TIGHT, 41_200_000, RISKS[Level.TIGHT])
+    for report in (
+        render_analysis(image, plan, Look(width=200), after),
+        render_brief(image, plan, Look(width=200), after),
+    ):
+        assert f"  --level tight would save 41.2 MB more: {RISKS[Level.TIGHT]}\n" in report
+    document = json.loads(json_report.render_analysis(image, plan, after))
+    assert document["next_level"] == {
+        "level": "tight",
+        "saves_bytes": 41_200_000,
+        "risks": RISKS[Level.TIGHT],
+    }
+    assert json.loads(json_report.render_analysis(image, plan))["next_level"] is None

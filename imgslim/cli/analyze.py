@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from imgslim.choices import Choices
 from imgslim.cli import options
 from imgslim.cli.progress import ProgressBar
 from imgslim.output import STANDARD_OUTPUT, check_output, write_output
@@ -16,6 +17,7 @@ Examples:
   imgslim analyze app:latest
   imgslim analyze app.tar --verbose | less
   imgslim analyze app:latest --also-run 'python manage.py migrate'
+  imgslim analyze app:latest --level tight --keep /opt/app/plugins
   imgslim analyze app:latest --format json -o plan.json
 """
 
@@ -26,12 +28,12 @@ Examples:
 @options.choice_options
 @options.source_options
 @options.format_option
-@options.output_options
+@options.plan_output_options
 @options.voice_options
 def command(
     image: str,
     also_run: tuple[str, ...],
-    level: str,
+    choices: Choices,
     platform: str | None,
     check_digests: bool,
     output_format: str,
@@ -48,25 +50,27 @@ def command(
     decided, with its price. Nothing of the image is executed.
     """
     check_output(output, force=force)
-    from imgslim.pipeline import analyze
+    from imgslim.pipeline import analyze, check_drops
     from imgslim.reports import json, text
 
     with (
         ProgressBar(quiet=quiet) as on_progress,
         analyze(
             image,
-            options.choices_of(level),
+            choices,
             also_run=also_run,
             platform=platform,
             check_digests=check_digests,
             on_progress=on_progress,
         ) as analysis,
     ):
-        found, plan = analysis.image, analysis.plan
+        found, plan, after = analysis.image, analysis.plan, analysis.next_level
     if output_format == "json":
-        report = json.render_analysis(found, plan)
+        report = json.render_analysis(found, plan, after)
     else:
         to_file = output != STANDARD_OUTPUT
         look = options.look_for(sys.stdout, color, verbose=verbose, to_file=to_file)
-        report = text.render_analysis(found, plan, look)
+        report = text.render_analysis(found, plan, look, after)
     write_output(report, output, force=force)
+    if not force:
+        check_drops(plan)

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
@@ -36,6 +37,33 @@ level_option = click.option(
     help="safe: whole distributions and standard library. balanced: without tests and large parts "
     "that nothing reaches. tight: the reached modules alone.",
 )
+keep_option = click.option(
+    "--keep",
+    metavar="PATH|GLOB",
+    multiple=True,
+    help="Keep this too, with what it needs: a path, a glob, or a package as deb:NAME, apk:NAME, "
+    "pypi:NAME. Repeatable.",
+)
+drop_option = click.option(
+    "--drop",
+    metavar="PATH|GLOB",
+    multiple=True,
+    help="Leave this out, and what only it needs. Where kept files need it, that is an error "
+    "without --force. Repeatable.",
+)
+strip_option = click.option(
+    "--strip",
+    is_flag=True,
+    help="Remove from programs and libraries what only debuggers read, with the image's own "
+    "strip, where that is safe.",
+)
+bytecode_option = click.option(
+    "--no-bytecode",
+    "bytecode",
+    flag_value=False,
+    default=True,
+    help="Leave out compiled Python sources (__pycache__): smaller, slower to start.",
+)
 platform_option = click.option(
     "--platform",
     metavar="OS/ARCH[/VARIANT]",
@@ -61,7 +89,12 @@ output_option = click.option(
     default="-",
     help="Write there instead of to standard output (-). An existing file is not overwritten.",
 )
-force_option = click.option("--force", is_flag=True, help="Let --output overwrite a file.")
+overwrite_option = click.option("--force", is_flag=True, help="Let --output overwrite a file.")
+force_option = click.option(
+    "--force",
+    is_flag=True,
+    help="Let --output overwrite a file, and let --drop leave out what is needed.",
+)
 quiet_option = click.option(
     "-q", "--quiet", is_flag=True, help="No progress and no notes on standard error."
 )
@@ -88,15 +121,29 @@ def combined(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
     return decorate
 
 
-choice_options: Callable[[Any], Any] = combined([level_option])
 source_options: Callable[[Any], Any] = combined([platform_option, check_digests_option])
-output_options: Callable[[Any], Any] = combined([output_option, force_option])
+output_options: Callable[[Any], Any] = combined([output_option, overwrite_option])
+plan_output_options: Callable[[Any], Any] = combined([output_option, force_option])
 voice_options: Callable[[Any], Any] = combined([color_option, verbose_option, quiet_option])
 
 
-def choices_of(level: str) -> Choices:
-    """The user's decisions about the plan, as the options give them."""
-    return Choices(Level(level))
+def choice_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of the user's decisions about the plan; ``function`` gets them as ``choices``."""
+
+    @wraps(function)
+    def with_choices(
+        *,
+        level: str,
+        keep: tuple[str, ...],
+        drop: tuple[str, ...],
+        strip: bool,
+        bytecode: bool,
+        **others: Any,
+    ) -> None:
+        function(choices=Choices(Level(level), keep, drop, bytecode, strip), **others)
+
+    options = [level_option, keep_option, drop_option, strip_option, bytecode_option]
+    return combined(options)(with_choices)
 
 
 def look_for(stream: TextIO, color: str, *, verbose: bool, to_file: bool = False) -> Look:

@@ -3,6 +3,7 @@
 COMMANDS = {
     "analyze": "Say what an image runs, what that needs, and what is left out.",
     "rewrite": "Write the slim multi-stage Dockerfile, and build it if asked.",
+    "why": "Say why a path is kept, or why it is left out.",
     "audit": "Say what inflates an image: layers, directories, files, packages.",
 }
 """Each command with its one line; its module has the same name."""
@@ -28,6 +29,7 @@ Examples:
   imgslim analyze app:latest
   imgslim rewrite app:latest -o Dockerfile.slim
   imgslim rewrite app:latest --build -t app:slim
+  imgslim why app:latest /usr/lib/libssl.so.3
   docker save app:latest | imgslim audit -
 
 Options:
@@ -39,6 +41,7 @@ Exit codes:
   1  an error in imgslim         6  a digest does not match
   2  wrong usage                 7  a kind of image that cannot be slimmed
   3  no engine, or it failed     8  the entrypoint is not in the image
-  4  no such image or platform   9  the output exists or cannot be written
+  4  no such image, path, ...    9  the output exists or cannot be written
+  10  --drop leaves out what is needed
   130, 143  interrupted (Ctrl-C, SIGTERM)
 """.format(commands="\n".join(f"  {name:<9}{line}" for name, line in COMMANDS.items()))

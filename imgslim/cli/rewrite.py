@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from imgslim.choices import Choices
 from imgslim.cli import options
 from imgslim.cli.progress import ProgressBar
 from imgslim.errors import UsageError
@@ -35,12 +36,12 @@ The Dockerfile copies from the fat image, which the engine must know by the name
 @click.option("--build", is_flag=True, help="Also build the image, with the local engine.")
 @click.option("-t", "--tag", metavar="TAG", help="The name of the built image.")
 @options.source_options
-@options.output_options
+@options.plan_output_options
 @options.voice_options
 def command(
     image: str,
     also_run: tuple[str, ...],
-    level: str,
+    choices: Choices,
     build: bool,
     tag: str | None,
     platform: str | None,
@@ -62,15 +63,16 @@ def command(
     if tag and not build:
         raise UsageError("-t names the image that --build makes", hint="add --build, or drop -t")
     check_output(output, force=force)
-    from imgslim.pipeline import analyze, rewrite, unsayable
+    from imgslim.pipeline import analyze, check_drops, rewrite, unsayable
     from imgslim.reports.text import render_analysis, render_brief
 
     with (
         ProgressBar(quiet=quiet) as on_progress,
         analyze(
             image,
-            options.choices_of(level),
+            choices,
             also_run=also_run,
+            weigh_next=not quiet,
             platform=platform,
             check_digests=check_digests,
             on_progress=on_progress,
@@ -82,7 +84,9 @@ def command(
         render = render_analysis if verbose else render_brief
         problems = (*unsayable(analysis), *analysis.plan.problems)
         plan = replace(analysis.plan, problems=problems)
-        options.say(render(analysis.image, plan, look), quiet=quiet)
+        options.say(render(analysis.image, plan, look, analysis.next_level), quiet=quiet)
+        if not force:
+            check_drops(plan)
         write_output(dockerfile, output, force=force)
         if tag:
             _build(image, analysis, dockerfile, tag, look, quiet=quiet)

@@ -72,3 +72,8 @@ def columns(*headers: str, numbers: int = 0) -> Table:
 def indented(table: Table) -> Padding:
     """``table`` two columns in."""
     return Padding(table, (0, 0, 0, 2))
+
+
+def indented_text(text: str, style: str = "") -> Padding:
+    """``text`` two columns in, on as many lines as it takes."""
+    return Padding(cell(text, style), (0, 0, 0, 2))

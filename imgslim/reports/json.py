@@ -14,9 +14,9 @@ from typing import Any
 
 from imgslim import __version__
 from imgslim.audit import Audit
+from imgslim.decisions import Match, NextLevel
 from imgslim.model import (
     Drop,
-    Entry,
     Healthcheck,
     Image,
     ImageConfig,
@@ -27,6 +27,7 @@ from imgslim.model import (
     Program,
 )
 from imgslim.reports.summary import Section, dropped_sections, kept_sections
+from imgslim.reports.why import Answer, Kept, LeftOut
 
 VERSION = 1
 """The version of the documents' shape: it changes when a reader of the old one would break."""
@@ -34,9 +35,15 @@ VERSION = 1
 Row = dict[str, Any]
 
 
-def render_analysis(image: Image, plan: Plan) -> str:
+def render_analysis(image: Image, plan: Plan, next_level: NextLevel | None = None) -> str:
     """The document of ``imgslim analyze --format json``; ``plan`` is the same for every source."""
-    return _render({**_head("analysis", image), "plan": plan_document(plan)})
+    after = None if next_level is None else _fields(next_level)
+    return _render({**_head("analysis", image), "next_level": after, "plan": plan_document(plan)})
+
+
+def render_why(image: Image, match: Match, answer: Answer) -> str:
+    """The document of ``imgslim why --format json``."""
+    return _render({**_head("why", image), "why": why_document(match, answer)})
 
 
 def render_audit(image: Image, audit: Audit) -> str:
@@ -60,6 +67,25 @@ def plan_document(plan: Plan) -> Row:
         "dropped_units": _units(dropped_sections(plan), "origin", "unit"),
         "keeps": [_keep(keep, links) for keep in plan.keeps],
         "drops": [_drop(drop) for drop in plan.drops],
+    }
+
+
+def why_document(match: Match, answer: Answer) -> Row:
+    """The answer about one path, or the summary of several, as plain data."""
+    row: Row = {"asked": match.pattern}
+    if isinstance(answer, Kept):
+        kept = _keep(answer.keep, {})
+        chain = [_fields(step) for step in answer.steps]
+        return {**row, "verdict": "kept", **kept, "owner": answer.owner, "chain": chain}
+    if isinstance(answer, LeftOut):
+        told = {name: value for name, value in _fields(answer).items() if name != "drop"}
+        return {**row, "verdict": "left out", **_drop(answer.drop), **told}
+    return {
+        **row,
+        "verdict": "summary",
+        "keep_cost_bytes": answer.keep_cost_bytes,
+        "kept_units": _units(answer.kept, "group", "reason"),
+        "dropped_units": _units(answer.dropped, "origin", "unit"),
     }
 
 
@@ -164,12 +190,17 @@ def _keep(keep: Keep, links: Mapping[tuple[int, int], int]) -> Row:
         "reason": keep.reason,
         "because": keep.because,
     }
-    return row | _rare_fields(entry, links)
+    return row | _rare_fields(keep, links)
 
 
-def _rare_fields(entry: Entry, links: Mapping[tuple[int, int], int]) -> Row:
-    """Fields that most entries lack: they are left out there."""
+def _rare_fields(keep: Keep, links: Mapping[tuple[int, int], int]) -> Row:
+    """Fields that most rows lack: they are left out there."""
+    entry = keep.entry
     row: Row = {}
+    if keep.line:
+        row["line"] = keep.line
+    if keep.strip:
+        row |= {"strip": keep.strip, "strip_bytes": keep.strip_bytes}
     if entry.kind is Kind.SYMLINK:
         row["link_target"] = entry.link_target
     if entry.kind is Kind.FILE and entry.inode in links:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from imgslim.model import Entry, Group, Keep, Kind, OriginKind, Plan
@@ -10,7 +10,7 @@ from imgslim.model import Entry, Group, Keep, Kind, OriginKind, Plan
 MAX_CHAIN = 40
 """Steps of a chain before it is cut: chains are short, and a loop must not hang a report."""
 
-_ORIGIN_NAMES = {
+ORIGIN_NAMES = {
     OriginKind.USER: "files that no package put there",
     OriginKind.PACKAGE: "system packages",
     OriginKind.DISTRIBUTION: "Python distributions",
@@ -52,22 +52,32 @@ class Section:
         return sum(row.size_bytes for row in self.rows)
 
 
-def kept_sections(plan: Plan) -> tuple[Section, ...]:
-    """What is kept, by group in the plan's order and by reason; sizes add up to the slim size."""
+def kept_sections(plan: Plan, within: Container[str] | None = None) -> tuple[Section, ...]:
+    """What is kept, by group in the plan's order and by reason; sizes add up to the slim size.
+
+    ``within`` are the paths to count; all without it.
+    """
     sections = _Sections()
     firsts: dict[tuple[str, str], Keep] = {}
     for keep in plan.keeps:
-        sections.add(keep.group.value, keep.reason, keep.entry)
+        if within is not None and keep.entry.path not in within:
+            continue
+        sections.add(keep.group.value, keep.reason, keep.entry, keep.strip_bytes)
         firsts.setdefault((keep.group.value, keep.reason), keep)
     found = {section.title: section for section in sections.finish(firsts)}
     return tuple(found[group.value] for group in Group if group.value in found)
 
 
-def dropped_sections(plan: Plan) -> tuple[Section, ...]:
-    """What is left out, by origin, largest first. A partner of a kept hard link costs nothing."""
+def dropped_sections(plan: Plan, within: Container[str] | None = None) -> tuple[Section, ...]:
+    """What is left out, by origin, largest first. A partner of a kept hard link costs nothing.
+
+    ``within`` are the paths to count; all without it.
+    """
     sections = _Sections(keep.entry for keep in plan.keeps)
     for drop in plan.drops:
-        kind = _ORIGIN_NAMES[drop.origin.kind]
+        if within is not None and drop.entry.path not in within:
+            continue
+        kind = ORIGIN_NAMES[drop.origin.kind]
         sections.add(kind, drop.origin.unit or kind, drop.entry)
     found = (section for section in sections.finish({}) if section.count)
     return tuple(sorted(found, key=lambda section: (-section.size_bytes, section.title)))
@@ -80,12 +90,13 @@ class _Sections:
         self._inodes = {entry.inode for entry in counted if entry.kind is Kind.FILE}
         self._totals: dict[str, dict[str, list[int]]] = {}
 
-    def add(self, heading: str, title: str, entry: Entry) -> None:
+    def add(self, heading: str, title: str, entry: Entry, stripped_bytes: int = 0) -> None:
         total = self._totals.setdefault(heading, {}).setdefault(title, [0, 0])
         total[0] += entry.kind is not Kind.DIRECTORY
         if entry.kind is Kind.FILE and entry.inode not in self._inodes:
             self._inodes.add(entry.inode)
             total[1] += entry.size_bytes
+        total[1] -= stripped_bytes
 
     def finish(self, firsts: Mapping[tuple[str, str], Keep]) -> list[Section]:
         return [

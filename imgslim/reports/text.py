@@ -8,8 +8,9 @@ from itertools import groupby
 from rich.console import Console
 from rich.table import Table
 
+from imgslim.decisions import NextLevel
 from imgslim.model import Image, Keep, Plan, Problem, Severity
-from imgslim.reports.console import Look, cell, columns, draw, heading, indented
+from imgslim.reports.console import Look, cell, columns, draw, heading, indented, indented_text
 from imgslim.reports.summary import (
     Row,
     Section,
@@ -30,7 +31,9 @@ _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO
 _NAMES = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 
 
-def render_analysis(image: Image, plan: Plan, look: Look) -> str:
+def render_analysis(
+    image: Image, plan: Plan, look: Look, next_level: NextLevel | None = None
+) -> str:
     """The whole report of ``imgslim analyze``."""
 
     def paint(console: Console) -> None:
@@ -40,16 +43,18 @@ def render_analysis(image: Image, plan: Plan, look: Look) -> str:
         _sections(console, "What is left out", dropped_sections(plan), look, None)
         heading(console, "Size of the files")
         console.print(cell(f"  {size_line(plan)}"))
+        _next_level(console, next_level)
         _problems(console, plan.problems, look)
 
     return draw(look, paint)
 
 
-def render_brief(image: Image, plan: Plan, look: Look) -> str:
+def render_brief(image: Image, plan: Plan, look: Look, next_level: NextLevel | None = None) -> str:
     """What ``imgslim rewrite`` says beside the Dockerfile: sizes, and what was not decided."""
 
     def paint(console: Console) -> None:
         console.print(cell(f"{image.reference}: {size_line(plan)}", "bold"))
+        _next_level(console, next_level)
         _problems(console, plan.problems, look)
 
     return draw(look, paint)
@@ -81,10 +86,22 @@ def title_of(image: Image) -> str:
 
 
 def size_line(plan: Plan) -> str:
-    """``829.0 MB → 15.3 MB (1.8 %), 813.7 MB less``."""
+    """``829.0 MB → 15.3 MB (1.8 %), 813.7 MB less``, and what of that stripping saves."""
     fat, slim = plan.fat_size_bytes, plan.slim_size_bytes
     saved = size_text(fat - slim)
-    return f"{size_text(fat)} → {size_text(slim)} ({share_text(slim, fat)}), {saved} less"
+    line = f"{size_text(fat)} → {size_text(slim)} ({share_text(slim, fat)}), {saved} less"
+    stripped = [keep.strip_bytes for keep in plan.keeps if keep.strip]
+    if not stripped:
+        return line
+    files = count_text(len(stripped), "file")
+    return f"{line}; saves {size_text(sum(stripped))} by stripping {files}"
+
+
+def _next_level(console: Console, next_level: NextLevel | None) -> None:
+    if next_level is not None:
+        saved = size_text(next_level.saves_bytes) if next_level.saves_bytes > 0 else "nothing"
+        line = f"--level {next_level.level} would save {saved} more: {next_level.risks}"
+        console.print(indented_text(line))
 
 
 def _programs(console: Console, plan: Plan) -> None:

@@ -34,6 +34,11 @@ class Runtime:
     def __init__(self, world: World) -> None:
         self.world = world
 
+    @property
+    def has_levels(self) -> bool:
+        """Whether, after what it was shown, another level (choices.py) would change its needs."""
+        return False
+
     def claims(self) -> Iterable[Claim]:
         """Trees and files that this runtime's installation put there: not the user's."""
         return ()

@@ -14,8 +14,19 @@ from enum import IntEnum
 from fnmatch import fnmatchcase
 from functools import cache
 
-from imgslim.model import Entry, Finding, Group, Need, Package, Scope
-from imgslim.runtimes.base import Runtime
+from imgslim.choices import Level
+from imgslim.model import (
+    Entry,
+    Finding,
+    Group,
+    Need,
+    Package,
+    Problem,
+    Scope,
+    Severity,
+    unique_size_bytes,
+)
+from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.extensions import Extensions
 from imgslim.tables import entries_at, find_toolchains, generated_table, load_table
 from imgslim.world import World
@@ -24,7 +35,7 @@ _UCF_REGISTRY = "/var/lib/ucf/registry"
 _SHARED_OBJECT = re.compile(r"\.so(?:\.|$)")
 
 
-class _Level(IntEnum):
+class _Extent(IntEnum):
     """How much of a package is kept: what was reached, its libraries and data, or all of it."""
 
     REACHED = 0
@@ -42,6 +53,7 @@ class _Rules:
     script_only: re.Pattern[str]
     companions: Mapping[str, Sequence[str]]
     companion_suffixes: tuple[str, ...]
+    trimmed: Mapping[str, tuple[re.Pattern[str], frozenset[str]]]
 
 
 @cache
@@ -56,6 +68,10 @@ def _rules() -> _Rules:
         script_only=_any_of(name for names in table["script_only"].values() for name in names),
         companions=table["companions"],
         companion_suffixes=tuple(table["companion_suffixes"]),
+        trimmed={
+            row["package"]: (_any_of(row["paths"]), frozenset(row["depends"]))
+            for row in table["trimmed"]
+        },
     )
 
 
@@ -68,19 +84,20 @@ class DistroPackages(Runtime):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._extensions = Extensions(world)
-        self._levels: dict[str, _Level] = {}
+        self._levels: dict[str, _Extent] = {}
         self._licensed: set[str] = set()
         self._whole_trees: dict[str, str] | None = None
         self._ucf_files: dict[str, list[str]] | None = None
+        self._trims = world.choices.level is not Level.SAFE
 
     def command_needs(self, argv: Sequence[str], path: str, because: str) -> Iterable[Finding]:
         package = self.world.packages.owner(path)
         if package is None:
             return
-        yield from self._keep(package, _Level.WHOLE, path)
-        if _limited(package, _Level.WHOLE) is _Level.WHOLE:
+        yield from self._keep(package, _Extent.WHOLE, path)
+        if _limited(package, _Extent.WHOLE) is _Extent.WHOLE:
             for extension in self._extensions.of(package):
-                yield from self._keep(extension, _Level.WHOLE, path)
+                yield from self._keep(extension, _Extent.WHOLE, path)
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if entry.is_directory:
@@ -94,16 +111,16 @@ class DistroPackages(Runtime):
         yield from self._licence_needs(package, entry.path)
         # A configuration file is read by others too: openssl.cnf does not say that libssl is used.
         if entry.is_file and not entry.path.startswith("/etc/"):
-            level = _Level.WHOLE if _is_program(entry) else _Level.DATA
+            level = _Extent.WHOLE if _is_program(entry) else _Extent.DATA
             yield from self._keep(package, level, entry.path)
 
-    def _keep(self, package: Package, level: _Level, because: str) -> Iterator[Need]:
+    def _keep(self, package: Package, level: _Extent, because: str) -> Iterator[Need]:
         """Everything that keeping ``package`` at ``level`` brings, dependencies included."""
         pending = [(package, level)]
         while pending:
             package, level = pending.pop()
             level = _limited(package, level)
-            if level <= self._levels.get(package.key, _Level.REACHED):
+            if level <= self._levels.get(package.key, _Extent.REACHED):
                 continue
             self._levels[package.key] = level
             yield from self._licence_needs(package, because)
@@ -116,27 +133,60 @@ class DistroPackages(Runtime):
         suffix = next((s for s in rules.companion_suffixes if package.name.endswith(s)), "")
         patterns = [*rules.companions.get(package.name, ()), package.name.removesuffix(suffix)]
         companions = [p.key for p in known.values() if _is_named(p.name, patterns)]
+        _, without = self._trimmed(package)
         for key in (*package.depends, *companions):
             dependency = known.get(key)
-            if dependency is not None and not rules.script_only.match(dependency.name):
+            if dependency is None or rules.script_only.match(dependency.name):
+                continue
+            if dependency.name not in without:
                 yield dependency
 
-    def _content_needs(self, package: Package, level: _Level, because: str) -> Iterator[Need]:
+    def _trimmed(self, package: Package) -> tuple[re.Pattern[str] | None, frozenset[str]]:
+        """What is left out of a package: its paths, and the dependencies that only those need."""
+        row = _rules().trimmed.get(package.name) if self._trims else None
+        return row or (None, frozenset())
+
+    def conclude(self, kept: KeptPaths) -> Iterable[Problem]:
+        """The programs that were left out of kept packages, and what they would cost."""
+        for package in self.world.packages.packages.values():
+            paths, without = self._trimmed(package)
+            if paths is None or package.key not in self._levels:
+                continue
+            owners = [p for p in self.world.packages.packages.values() if p.name in without]
+            left = [path for path in package.files if paths.match(path) and path not in kept]
+            more = [p for owner in owners for p in owner.files if p not in kept]
+            entries = [self.world.rootfs.entries[path] for path in (*left, *more)]
+            names = sorted(path.rpartition("/")[2] for path in left)
+            if any(entry.is_file for entry in entries):
+                yield Problem(
+                    "left-out-by-level",
+                    Severity.INFO,
+                    package.database,
+                    f"package {package.name}: left out {', '.join(names[:8])} and what only they "
+                    f"need{''.join(f' ({owner.name})' for owner in owners)}",
+                    f"add --keep deb:{package.name}, or --also-run one of them",
+                    unique_size_bytes(entries),
+                )
+
+    def _content_needs(self, package: Package, level: _Extent, because: str) -> Iterator[Need]:
         reason = f"package {package.name} {package.version}"
+        trimmed, _ = self._trimmed(package)
         for path in package.files:
+            if trimmed is not None and trimmed.match(path):
+                continue
             entry = self.world.rootfs.entries[path]
             if self._is_wanted(entry, level):
                 yield Need(path, Group.PACKAGE, reason, because, optional=True)
         for path in self._generated_for(package):
             yield Need(path, Group.PACKAGE, reason, because, optional=True)
 
-    def _is_wanted(self, entry: Entry, level: _Level) -> bool:
+    def _is_wanted(self, entry: Entry, level: _Extent) -> bool:
         if _rules().left_out.match(entry.path):
             return False
         if entry.is_directory:
             plain = (entry.uid, entry.gid, entry.mode) == (0, 0, 0o755)
             return not plain or not self.world.rootfs.children(entry.path)
-        if level is _Level.WHOLE:
+        if level is _Extent.WHOLE:
             return True
         target = self.world.rootfs.lookup(entry.path) if entry.is_symlink else entry
         return target is None or not _is_program_file(target)
@@ -198,13 +248,13 @@ class DistroPackages(Runtime):
             path = path.rpartition("/")[0]
 
 
-def _limited(package: Package, level: _Level) -> _Level:
+def _limited(package: Package, level: _Extent) -> _Extent:
     """The base set and collections of programs are kept as far as they are reached, and so is what
     a module or the ambient needs decide about."""
     rules = _rules()
     if rules.handled.match(package.name):
-        return _Level.REACHED
-    return _Level.REACHED if stands_alone(package) else level
+        return _Extent.REACHED
+    return _Extent.REACHED if stands_alone(package) else level
 
 
 def stands_alone(package: Package) -> bool:

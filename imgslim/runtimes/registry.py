@@ -7,6 +7,7 @@ from imgslim.runtimes.base import Runtime
 from imgslim.runtimes.command import CommandRuntime
 from imgslim.runtimes.distro import DistroPackages
 from imgslim.runtimes.elf import ElfRuntime
+from imgslim.runtimes.git import GitRuntime
 from imgslim.runtimes.go import GoRuntime
 from imgslim.runtimes.python import PythonRuntime
 from imgslim.runtimes.script import ScriptRuntime
@@ -19,6 +20,7 @@ RUNTIMES: tuple[type[Runtime], ...] = (
     PythonRuntime,
     GoRuntime,
     ShellRuntime,
+    GitRuntime,
     ScriptRuntime,
     ElfRuntime,
     DistroPackages,

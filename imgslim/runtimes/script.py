@@ -21,8 +21,12 @@ _MAX_INTERPRETERS = 5
 
 _REASON = "interpreters of scripts"
 
-_PACKAGE_DIRECTORIES = ("/node_modules/", "/site-packages/", "/dist-packages/")
+_PACKAGE_DIRECTORIES = ("/node_modules/", "/site-packages/", "/dist-packages/", "/lib/python3.")
 """Below these a language's packages lie: their scripts run when something calls them."""
+
+_NEVER_RUN = "/hooks/"
+_SAMPLE = ".sample"
+"""githooks(5): a hook runs under its exact name; ``git init`` leaves samples beside that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ def is_own_script(world: World, entry: Entry) -> bool:
         and world.packages.owner(entry.path) is None
         and world.packages.distribution_owner(entry.path) is None
         and not any(directory in entry.path for directory in _PACKAGE_DIRECTORIES)
+        and not (_NEVER_RUN in entry.path and entry.path.endswith(_SAMPLE))
     )
 
 

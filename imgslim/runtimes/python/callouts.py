@@ -40,6 +40,11 @@ def program_findings(world: World, path: str, calls: Iterable[Call]) -> Iterator
         kind = hidden().calls.get(call.name)
         because = f"{path}"
         words = _words(call, kind)
+        if call.template and (kind == "line" or (kind == "argv" and call.shell)):
+            words = (call.template,)
+        elif call.template and kind in ("argv", "arguments"):
+            # A program whose name is known, with arguments that are not.
+            words = tuple(word for word in call.template.split()[:1] if "$_" not in word)
         if not words:
             continue
         if kind == "program":

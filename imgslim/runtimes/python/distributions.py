@@ -102,6 +102,7 @@ class DistributionClosure(ImportClosure):
                 self._follow(search, source, Import(name, firm=True))
 
     def _follow(self, search: Search, source: Source, imported: Import) -> None:
+        self._asking = (source.path, imported.line)
         module = search.absolute(source.path, imported)
         top = module.partition(".")[0]
         alias = hidden().aliases.get(top)

@@ -83,6 +83,7 @@ class ModuleClosure(ImportClosure):
             self._follow_facts(search, source, data)
 
     def _follow(self, search: Search, source: Source, imported: Import) -> None:
+        self._asking = (source.path, imported.line)
         module = search.absolute(source.path, imported)
         top = module.partition(".")[0]
         alias = hidden().aliases.get(top)

@@ -51,6 +51,7 @@ class ImportClosure:
         self._hints: dict[tuple[str, str], None] = {}
         self._findings: deque[Finding] = deque()
         self._plugins = PluginGroups()
+        self._asking: tuple[str, int] = ("", 0)
         self.reached: dict[str, Unit] = {}
         self.wanted_parts: dict[OptionalPart, str] = {}
         self.programs: dict[tuple[str, str], str] = {}
@@ -336,7 +337,10 @@ class ImportClosure:
         *,
         group: Group = Group.DEPENDENCY,
     ) -> None:
-        self._findings.append(Need(path, group, reason, because, scope, optional=True))
+        asker, line = self._asking
+        line = line if asker == because else 0
+        need = Need(path, group, reason, because, scope, optional=True, line=line)
+        self._findings.append(need)
 
 
 def is_local_project(world: World, dist: Distribution) -> bool:

@@ -91,6 +91,9 @@ class Call:
     arguments: tuple[str | tuple[str, ...] | None, ...]
     line: int
     shell: bool = False
+    template: str = ""
+    """The first argument as a command line for a shell, where parts of it are computed: those as
+    ``$_``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +190,8 @@ class _Reader:
             if not arguments:
                 named = [k.value for k in node.keywords if k.arg in ("args", "cmd", "command")]
                 arguments = tuple(_constant(value) for value in named)
-            self.calls.append(Call(name, arguments, node.lineno, shell))
+            template = _template(node.args[0]) if node.args and arguments[0] is None else ""
+            self.calls.append(Call(name, arguments, node.lineno, shell, template))
 
     def _dotted(self, node: ast.expr) -> str:
         parts: list[str] = []
@@ -249,6 +253,24 @@ def _constant(node: ast.expr) -> str | tuple[str, ...] | None:
         case ast.BinOp(left=left, op=ast.Add()) if isinstance(left, ast.List | ast.Tuple):
             return _constant(left)
     return None
+
+
+def _template(node: ast.expr) -> str:
+    """A computed string that starts with known text, its computed parts as ``$_``; else ""."""
+    match node:
+        case ast.JoinedStr(values=[ast.Constant(), *_] as values):
+            return "".join(
+                str(value.value) if isinstance(value, ast.Constant) else "$_" for value in values
+            )
+        case ast.BinOp(left=ast.Constant(value=str() as text), op=ast.Mod()):
+            return re.sub(r"%(?:\(\w+\))?[-#0 +]*\d*[a-z]", "$_", text)
+        case ast.BinOp(left=ast.Constant(value=str() as text), op=ast.Add()):
+            return f"{text}$_"
+        case ast.Call(func=ast.Attribute(value=inner, attr="split"), args=[]):
+            return _template(inner)
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="format")):
+            return re.sub(r"\{[^{}]*\}", "$_", text)
+    return ""
 
 
 def literal_mapping(data: bytes, name: str) -> Mapping[str, str]:

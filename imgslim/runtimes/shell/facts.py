@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from imgslim.commands import Place
+from imgslim.model import Finding, Problem
 from imgslim.runtimes.shell.scope import Environment
 
 if TYPE_CHECKING:
@@ -67,3 +68,8 @@ class Facts:
     broken: dict[str, int] = field(default_factory=dict)
     checked: set[tuple[str, str]] = field(default_factory=set)
     functions: dict[str, Node] = field(default_factory=dict)
+
+
+def at_line(finding: Finding, line: int) -> Finding:
+    """A finding with the line of the script that asks for it."""
+    return finding if isinstance(finding, Problem) else replace(finding, line=line)

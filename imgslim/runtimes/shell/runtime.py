@@ -26,7 +26,7 @@ from imgslim.environment import is_search_path, variable_needs
 from imgslim.model import Command, Entry, Finding, Group, Need, Problem, Scope, Severity
 from imgslim.runtimes.base import Runtime
 from imgslim.runtimes.script import is_own_script, program_of, read_shebang
-from imgslim.runtimes.shell.facts import Facts, Mention, Run
+from imgslim.runtimes.shell.facts import Facts, Mention, Run, at_line
 from imgslim.runtimes.shell.interpreter import Interpreter
 from imgslim.runtimes.shell.invocation import (
     Inner,
@@ -304,7 +304,7 @@ class ShellRuntime(Runtime):
             resolved[run] = ()
             if name not in absent:
                 found = resolve_command(self.world, run.argv, run.script, run.place)
-                resolved[run] = tuple(found)
+                resolved[run] = tuple(at_line(finding, run.line) for finding in found)
                 absent |= set() if resolved[run] else {name}
         return resolved
 
