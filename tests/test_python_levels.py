@@ -339,3 +339,34 @@ def test_data_in_a_directory_with_an_init_is_kept_where_code_names_it(
     }
     found = kept(plan_at(tmp_path, Level.TIGHT, app("import aa\n", package)))
     assert ("aa/data/words.txt" in found, "aa/data/more/list.csv" in found) == (expected, expected)
+
+
+def test_an_extension_comes_before_a_source_of_its_name(tmp_path: Path) -> None:
+    extension = "aa/fast.cpython-311-x86_64-linux-gnu.so"
+    package = {"aa/__init__.py": "from . import fast\n", "aa/fast.py": "", extension: ""}
+    assert extension in kept(plan_at(tmp_path, Level.TIGHT, app("import aa\n", package)))
+
+
+@pytest.mark.parametrize("level", Level)
+def test_constants_beside_an_import_of_an_unknown_name(tmp_path: Path, level: Level) -> None:
+    code = (
+        "import importlib\nclass A:\n    library = 'hashing'\n"
+        "def load(self):\n    return importlib.import_module(self.library)\n"
+    )
+    tree = {
+        **app("import aa.sub\n", {"aa/__init__.py": "", "aa/sub/__init__.py": code}),
+        **dist("hashing", {"hashing/__init__.py": ""}),
+    }
+    assert "hashing/__init__.py" in kept(plan_at(tmp_path, level, tree))
+
+
+def test_registries_of_dotted_names(tmp_path: Path) -> None:
+    package = {
+        "aa/__init__.py": "BUILTINS = ['aa.tags', 'aa.loaders.files.Loader']\n",
+        "aa/tags.py": "",
+        "aa/loaders/__init__.py": "",
+        "aa/loaders/files.py": "",
+        "aa/other.py": "",
+    }
+    found = kept(plan_at(tmp_path, Level.TIGHT, app("import aa\n", package)))
+    assert found == set(package) - {"aa/other.py"}

@@ -58,9 +58,10 @@ class DistributionClosure(ImportClosure):
             return
         libraries = "ctypes" in names and opens_libraries(data)
         news = source.own or libraries or self._brings_news(source, names, searches)
-        if not (news or _IMPORTS_TESTS.search(data)):
+        calls = any(marker in data for marker in _IMPORT_CALLS)
+        if not (news or calls or _IMPORTS_TESTS.search(data)):
             return
-        deep = source.own or libraries or any(marker in data for marker in _IMPORT_CALLS)
+        deep = source.own or libraries or calls
         code = read_code(data, statements_only=not deep)
         if code is None:
             self._take_unparsed(source, searches, names)
@@ -70,8 +71,16 @@ class DistributionClosure(ImportClosure):
         for search in searches:
             for imported in _all_imports(code):
                 self._follow(search, source, imported)
+            if _imports_unknown(code):
+                self._follow_words(search, source, code)
         if source.own:
             self._take_own(source, code, searches)
+
+    def _follow_words(self, search: Search, source: Source, code: Code) -> None:
+        """Beside an import of an unknown name, constants that are modules may be that name."""
+        for text, _ in code.strings:
+            if text in search.open and text not in hidden().weak:
+                self._reach_module(search, text, source.path)
 
     def _take_compiled(self, source: Source, words: set[str], searches: Iterable[Search]) -> None:
         """Bytecode without its source: every module that its words can mean."""
@@ -189,4 +198,11 @@ def _names_test(module: str, imported: Import) -> bool:
     names = (*module.split("."), *imported.names)
     return any(
         hidden().is_test(f"{name}.py") or name in hidden().test_directories for name in names
+    )
+
+
+def _imports_unknown(code: Code) -> bool:
+    return any(
+        hidden().calls.get(call.name) == "module" and call.arguments and call.arguments[0] is None
+        for call in code.calls
     )

@@ -24,6 +24,7 @@ _DYNAMIC = re.compile(
 _ACCESS = re.compile(rb"(?<![\w.])([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*)+)")
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _DOTTED = re.compile(rb"""["']([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)(?::[\w.]+)?["']""")
+_QUOTED = re.compile(rb"""["']([A-Za-z_]\w+)["']""")
 _PREFIX = re.compile(rb"""["']((?:[A-Za-z_]\w*\.)+)(?:%s|%\(|\{)""")
 _TEXT_IMPORT = re.compile(
     rb"^[ \t]*(?:from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+\(?([\w, \t]*)|import[ \t]+([\w., \t]+))",
@@ -41,6 +42,8 @@ class Facts:
     any."""
     names: frozenset[str]
     """Dotted names in its strings."""
+    words: frozenset[str]
+    """Single words in its strings, where it imports a name that nothing tells."""
     prefixes: frozenset[str]
     """Packages in whose name a string ends before a placeholder."""
     accesses: frozenset[str]
@@ -80,6 +83,7 @@ def read_facts(data: bytes, name: str, package: str, *, runs: bool = False) -> F
         imports=tuple(reader.imports),
         deferred=tuple(reader.deferred),
         names=frozenset(_found(_DOTTED, data)),
+        words=_words_beside(dynamics, data),
         prefixes=frozenset(found.rstrip(".") for found in _found(_PREFIX, data)),
         accesses=frozenset(_accesses(data, reader.aliases)),
         dynamics=dynamics,
@@ -121,6 +125,11 @@ def attributes_in(data: bytes) -> frozenset[str]:
         found.update(part for name in code.co_names for part in name.split("."))
         pending.extend(const for const in code.co_consts if isinstance(const, CodeType))
     return frozenset(found)
+
+
+def _words_beside(dynamics: Dynamics, data: bytes) -> frozenset[str]:
+    unknown = any(spot.pieces[0] is None for spot in dynamics.spots)
+    return frozenset(_found(_QUOTED, data)) if unknown else frozenset()
 
 
 def _found(pattern: re.Pattern[bytes], data: bytes) -> Iterator[str]:

@@ -72,7 +72,7 @@ class ModuleClosure(ImportClosure):
     def _follow_source(
         self, source: Source, data: bytes, names: set[str], searches: Sequence[Search]
     ) -> None:
-        standard = any(source.path.startswith(s.index.stdlib_prefixes) for s in searches)
+        standard = any(s.index.is_standard(source.path) for s in searches)
         libraries = not standard and "ctypes" in names and opens_libraries(data)
         code = read_code(data) if source.own or libraries else None
         if code is not None and libraries:
@@ -89,7 +89,7 @@ class ModuleClosure(ImportClosure):
         alias = hidden().aliases.get(top)
         if alias and top not in search.index.stdlib:
             module = top = alias
-        standard = source.path.startswith(search.index.stdlib_prefixes)
+        standard = search.index.is_standard(source.path)
         if standard and top in tight().tools and not imported.firm:
             return
         if top in hidden().weak and not self._counts(search, source, imported, top):
@@ -144,10 +144,13 @@ class ModuleClosure(ImportClosure):
 
     def _follow_names(self, search: Search, source: Source, facts: Facts) -> None:
         """Dotted names in strings that are modules, and what is asked of imported packages."""
-        standard = source.path.startswith(search.index.stdlib_prefixes)
+        standard = search.index.is_standard(source.path)
         for name in () if standard else facts.names:
             if name.partition(".")[0] in search.index.providers:
                 self._reach_named(search, name, source.path)
+        for word in () if standard else facts.words:
+            if word in search.index.providers and word not in hidden().weak:
+                self._reach_module(search, word, source.path)
         for prefix in facts.prefixes if facts.dynamics.spots else ():
             if prefix.partition(".")[0] in search.index.providers and "." in prefix:
                 self._take_whole(search, prefix, source.path)
@@ -303,7 +306,7 @@ class ModuleClosure(ImportClosure):
     def _unit_of(self, search: Search, path: str, dist: Distribution | None) -> tuple[Group, str]:
         if dist is not None:
             return Group.DEPENDENCY, Unit(dist.metadata_path, dist).label
-        if path.startswith(search.index.stdlib_prefixes) and "-packages/" not in path:
+        if search.index.is_standard(path):
             return Group.RUNTIME, f"{search.index.environment.base.label} standard library"
         return Group.DEPENDENCY, "Python modules that no distribution owns"
 
@@ -389,5 +392,5 @@ class ModuleClosure(ImportClosure):
         found = super()._searches_of(source)
         if "-packages/" in source.path:
             return found
-        fitting = [s for s in found if source.path.startswith(s.index.stdlib_prefixes)]
+        fitting = [s for s in found if s.index.is_standard(source.path)]
         return fitting or found

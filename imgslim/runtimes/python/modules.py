@@ -72,6 +72,7 @@ class ModuleIndex:
             dist for dist in world.packages.distributions if dist.site_path in self.roots
         )
         self._files: dict[str, str | None] = {}
+        self._extensions: dict[str, dict[str, str]] = {}
         self.member_names: dict[str, frozenset[str]] = {}
         self._units = {d.metadata_path: Unit(d.metadata_path, d) for d in self.distributions}
         self.by_name = {d.name: self._units[d.metadata_path] for d in self.distributions[::-1]}
@@ -95,6 +96,10 @@ class ModuleIndex:
     def stdlib_prefixes(self) -> tuple[str, ...]:
         """What the paths of the standard library start with."""
         return tuple(f"{directory}/" for directory in self.environment.base.stdlib)
+
+    def is_standard(self, path: str) -> bool:
+        """Whether a path is the standard library's: site-packages may lie below it."""
+        return path.startswith(self.stdlib_prefixes) and "-packages/" not in path
 
     def name_of(self, path: str) -> str | None:
         """The dotted name by which a file of the search path is imported; a package's file has
@@ -199,18 +204,23 @@ class ModuleIndex:
         return files, namespace
 
     def _first(self, stem: str) -> str | None:
-        """The file of a module: source, bytecode, or an extension of any ABI tag."""
-        entries = self._rootfs.entries
-        for suffix in (".py", ".pyc"):
-            if stem + suffix in entries:
-                return stem + suffix
+        """The file of a module: an extension of any ABI tag, source, or bytecode, in the order of
+        importlib's own finder (Lib/importlib/_bootstrap_external.py, _get_supported_file_loaders).
+        """
         directory, _, name = stem.rpartition("/")
-        if name == "__init__":
-            return None
-        for child in self._rootfs.children(directory):
-            if child.startswith(f"{name}.") and child.endswith(".so"):
-                return f"{directory}/{child}"
-        return None
+        extension = self._extensions_in(directory).get(name)
+        if extension is not None:
+            return f"{directory}/{extension}"
+        entries = self._rootfs.entries
+        return next((stem + suffix for suffix in (".py", ".pyc") if stem + suffix in entries), None)
+
+    def _extensions_in(self, directory: str) -> dict[str, str]:
+        known = self._extensions.get(directory)
+        if known is None:
+            names = self._rootfs.children(directory)
+            found = {name.partition(".")[0]: name for name in names if name.endswith(".so")}
+            known = self._extensions[directory] = found
+        return known
 
     def _targets(self, files: list[str], namespace: str, top: str) -> Iterator[Target]:
         for path in files:
