@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
@@ -22,6 +22,22 @@ from imgslim.world import World
 _OWNER_KEY = re.compile(r"(?:deb|apk|pypi):[^/]+")
 _WILDCARD = re.compile(r"[*?\[]")
 _NAMES_SHOWN = 3
+_ABSENCES = frozenset(
+    (
+        "commands-not-in-image",
+        "dangling-link",
+        "library-by-name",
+        "missing-command",
+        "missing-healthcheck",
+        "missing-interpreter",
+        "missing-library",
+        "missing-path",
+        "missing-script",
+        "module-not-found",
+    )
+)
+"""Problems of what an image lacks: untrue of what the user dropped."""
+_NAMES = re.compile(r"[\s/,:;()'`]+")
 
 BROKEN = "broken-by-drop"
 """The code of the problem that a plan has where a dropped path is needed."""
@@ -152,6 +168,14 @@ class Decisions:
     needs: tuple[Need, ...] = ()
     dropped: Mapping[str, str] = field(default_factory=dict)
 
+    def gone(self, rootfs: Rootfs) -> Set[str]:
+        """What is dropped, and the links that would lead nowhere without it."""
+        links = (path for path, entry in rootfs.entries.items() if entry.is_symlink)
+        ways = ((link, rootfs.resolve(link)) for link in links)
+        return self.dropped.keys() | {
+            link for link, way in ways if any(p in self.dropped for p in (*way.links, way.path))
+        }
+
 
 def decide(world: World) -> Decisions:
     """The user's ``--keep`` and ``--drop`` in this image; what both name is kept.
@@ -265,6 +289,14 @@ def drop_problems(
             unique_size_bytes(targets.values()),
         )
         yield from _breaks(pattern, [one for one in found if one.breaks], kept)
+
+
+def blames_drop(problem: Problem, dropped: Iterable[str]) -> bool:
+    """Whether ``problem`` says that the image lacks what the user dropped of it."""
+    if problem.code not in _ABSENCES:
+        return False
+    names = {path.rpartition("/")[2] for path in dropped}
+    return not names.isdisjoint(_NAMES.split(f"{problem.path} {problem.message}"))
 
 
 def _breaks(pattern: str, found: Sequence[Refused], kept: Container[str]) -> Iterator[Problem]:

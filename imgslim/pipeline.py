@@ -79,7 +79,7 @@ def analyze(
     choices: Choices | None = None,
     *,
     also_run: Sequence[str] = (),
-    weigh_next: bool = True,
+    weigh_next: bool = False,
     platform: str | None = None,
     check_digests: bool = False,
     on_progress: OnProgress | None = None,

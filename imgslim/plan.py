@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from imgslim.decisions import Refused, decide, drop_problems
+from imgslim.decisions import Decisions, Refused, blames_drop, decide, drop_problems
 from imgslim.doubts import find_doubts, price_unresolved
 from imgslim.model import (
     Command,
@@ -57,27 +57,54 @@ def build_plan(
     ``world.choices`` keeps over everything that ``runtimes`` know about them, less what it drops.
     Paths in the plan are sorted. Raises UsageError for choices that name nothing."""
     decisions = decide(world)
-    closure = Closure(world, runtimes, decisions.dropped)
-    closure.close([*commands, *findings], user_needs(world, origin_of))
-    if decisions.needs:
-        closure.close(decisions.needs)
+    roots = [*commands, *findings]
+    closure = first = _close(world, roots, runtimes, origin_of, decisions)
+    entries = world.rootfs.entries
+    if decisions.dropped:
+        # What a runtime has learnt of a dropped file it does not forget: all start again.
+        roots = [finding for finding in roots if not first.refuses(finding)]
+        world = world.without(decisions.gone(world.rootfs))
+        runtimes = _restarted(runtimes, world)
+        closure = _close(world, roots, runtimes, origin_of, Decisions(decisions.needs))
     keeps = tuple(sorted(closure.kept.values(), key=lambda keep: keep.entry.path))
     drops = tuple(
         Drop(entry, origin_of(path))
-        for path, entry in sorted(world.rootfs.entries.items())
+        for path, entry in sorted(entries.items())
         if path not in closure.kept
     )
     started = closure.commands.values()
     doubts = find_doubts(world, closure.kept, started, runtimes, origin_of)
     verdicts = (problem for runtime in runtimes for problem in runtime.conclude(closure))
     keeps, about_strips = plan_strips(world, keeps)
-    about_drops = drop_problems(decisions, closure.refused, closure)
-    problems = [*closure.problems, *doubts, *verdicts, *about_strips, *about_drops]
+    problems = [*closure.problems, *doubts, *verdicts, *about_strips]
+    problems = [p for p in problems if not blames_drop(p, decisions.dropped)]
+    problems += drop_problems(decisions, first.refused, closure)
     problems = price_unresolved(world, closure, problems)
     problems.sort(key=lambda p: (_SEVERITY_ORDER.index(p.severity), p.code, p.path))
     programs = tuple(_program(world, command, runtimes) for command in commands)
     has_levels = any(runtime.has_levels for runtime in runtimes)
     return Plan(programs, keeps, drops, tuple(problems), has_levels)
+
+
+def _close(
+    world: World,
+    roots: Iterable[Finding],
+    runtimes: Sequence[Runtime],
+    origin_of: Classifier,
+    decisions: Decisions,
+) -> Closure:
+    closure = Closure(world, runtimes, decisions.dropped)
+    closure.close(roots, user_needs(world, origin_of))
+    if decisions.needs:
+        closure.close(decisions.needs)
+    return closure
+
+
+def _restarted(runtimes: Iterable[Runtime], world: World) -> Sequence[Runtime]:
+    started: list[Runtime] = []
+    for runtime in runtimes:
+        started.append(runtime.restarted(world, tuple(started)))
+    return started
 
 
 class Closure:
@@ -116,6 +143,12 @@ class Closure:
             self.run()
         while self.settle():
             self.run()
+
+    def refuses(self, finding: Finding) -> bool:
+        """Whether a need or a command leads to something that the user wants dropped."""
+        if isinstance(finding, Problem):
+            return False
+        return self._refusal(self._world.rootfs.resolve(finding.path)) is not None
 
     def run(self) -> None:
         """Work until nothing is queued and every kept entry has been shown to every runtime."""
@@ -166,11 +199,12 @@ class Closure:
         resolved = rootfs.resolve(need.path)
         refused = self._refusal(resolved)
         if refused is not None:
-            self.refused.append(Refused(need, refused))
+            self._refuse(need, refused)
             return
         for link in resolved.links:
             self._keep(rootfs.entries[link], need)
-            need = replace(need, because=link, line=0)
+            if not self._is_place(link):
+                need = replace(need, because=link, line=0)
         if resolved.entry is None:
             if not need.optional or resolved.links:
                 self._note_missing(need, resolved.path, dangling=bool(resolved.links))
@@ -187,6 +221,17 @@ class Closure:
                 self.refused.append(Refused(need, entry))
             else:
                 self._keep(entry, need)
+
+    def _is_place(self, link: str) -> bool:
+        """Whether a link stands for a directory (``/lib``): it is on the way of many, so its own
+        chain is not that of what lies behind it."""
+        target = self._world.rootfs.lookup(link)
+        return target is not None and target.is_directory
+
+    def _refuse(self, need: Need, dropped: Entry) -> None:
+        is_tree = need.scope is Scope.TREE and dropped.is_directory
+        below = self._world.rootfs.walk(dropped.path) if is_tree else (dropped,)
+        self.refused += [Refused(need, entry) for entry in below if entry.path in self._dropped]
 
     def _refusal(self, resolved: Resolved) -> Entry | None:
         """The first entry on a way, or at its end, that the user wants dropped."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Container, Iterable, Iterator, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -55,6 +55,17 @@ class Rootfs:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def without(self, paths: Container[str]) -> Rootfs:
+        """This tree less ``paths``; a directory that holds something else stays. What it reads, it
+        reads through this one, which is to be closed after it."""
+        left = {path: entry for path, entry in self.entries.items() if path not in paths}
+        for path in tuple(left):
+            while (path := path.rpartition("/")[0]) and path not in left:
+                left[path] = self.entries[path]
+        smaller = Rootfs(left, self._blobs)
+        smaller._windows = self._windows
+        return smaller
 
     def close(self) -> None:
         with ExitStack() as stack:

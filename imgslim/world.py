@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from imgslim.choices import Choices
 from imgslim.model import Distribution, Entry, HistoryRow, ImageConfig, Package, Platform
@@ -32,6 +32,24 @@ class PackageIndex:
         by_path = {path: dist for dist in found for path in (*dist.files, dist.metadata_path)}
         return cls(by_key, found, owners, by_path)
 
+    def within(self, paths: Container[str]) -> PackageIndex:
+        """The same with those of the files that are in ``paths``; a distribution without its
+        metadata is none."""
+
+        def of(files: Iterable[str]) -> tuple[str, ...]:
+            return tuple(path for path in files if path in paths)
+
+        packages = [
+            replace(package, files=of(package.files), conffiles=of(package.conffiles))
+            for package in self.packages.values()
+        ]
+        distributions = [
+            replace(dist, files=of(dist.files))
+            for dist in self.distributions
+            if dist.metadata_path in paths
+        ]
+        return PackageIndex.build(packages, distributions)
+
     def owner(self, path: str) -> Package | None:
         """The system package that owns a canonical path."""
         key = self._owners.get(path)
@@ -52,6 +70,11 @@ class World:
     packages: PackageIndex
     history: tuple[HistoryRow, ...] = ()
     choices: Choices = field(default_factory=Choices)
+
+    def without(self, paths: Container[str]) -> World:
+        """The image as if ``paths`` were not in it."""
+        rootfs = self.rootfs.without(paths)
+        return replace(self, rootfs=rootfs, packages=self.packages.within(rootfs.entries))
 
     @property
     def search_path(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from imgslim.pipeline import check_drops, cost_of_keeping, derive_plan, weigh_ne
 from imgslim.runtimes.base import Runtime
 from tests.archives import Made, docker_archive
 from tests.elves import elf
-from tests.test_plan import Mentions, plan_of
+from tests.test_plan import Mentions, need, plan_of
 from tests.worlds import File, Link, Tree, make_world
 
 STATUS = """\
@@ -185,6 +185,54 @@ def test_what_a_system_is_expected_to_have_is_dropped_in_peace(tmp_path: Path) -
     plan = decided(tmp_path, ambient, drop=("/usr/share/tool",))
     assert files(plan) == BASE
     check_drops(plan)
+
+
+class ReadsAhead(OnlyPaths):
+    """Follows what a file names without waiting for the file to be kept, and forgets nothing."""
+
+    def needs(self, entry: Any) -> Iterator[Finding]:
+        for found in super().needs(entry):
+            yield found
+            named = self.world.rootfs.lookup(found.path)
+            if named is not None:
+                yield from self.needs(named)
+
+
+def test_what_a_runtime_read_in_a_dropped_file_is_not_kept_for_it(tmp_path: Path) -> None:
+    tree: Tree = {
+        "/app/main": "/usr/lib/one\n",
+        "/usr/lib/one": "/usr/lib/two\n/usr/lib/three\n",
+        "/usr/lib/two": "/usr/lib/four\n",
+        "/usr/lib/three": "",
+        "/usr/lib/four": "",
+    }
+    choices = Choices(drop=("/usr/lib/one",), keep=("/usr/lib/three",))
+    world = make_world(tmp_path, tree, choices=choices)
+    with world.rootfs:
+        plan = plan_of(world, need("/app/main"), need("/usr/lib/one"), runtimes=(ReadsAhead,))
+    assert files(plan) == {"/app/main", "/usr/lib/three"}
+    assert {drop.entry.path for drop in plan.drops} == {
+        f"/usr/lib/{n}" for n in ("one", "two", "four")
+    }
+    assert {problem.code for problem in plan.problems} == {"dropped", "broken-by-drop"}
+
+
+def test_what_is_dropped_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    tree: Tree = {"/app/main": "/usr/lib/one\n/usr/lib/none\n", "/usr/lib/one": ""}
+    world = make_world(tmp_path, tree, choices=Choices(drop=("/usr/lib/one",)))
+    with world.rootfs:
+        plan = plan_of(world, runtimes=(OnlyPaths,))
+    missing = [problem.path for problem in plan.problems if problem.code == "missing-path"]
+    assert missing == ["/usr/lib/none"]
+
+
+def test_the_bytes_of_a_dropped_tree_are_those_of_all_in_it(tmp_path: Path) -> None:
+    whole = Need("/app/data", Group.SYSTEM, "time zones", "/app/main", Scope.TREE)
+    world = make_world(tmp_path, TREE, choices=Choices(drop=("/app/data",)))
+    with world.rootfs:
+        plan = plan_of(world, need("/app/main"), whole, user="/none", runtimes=())
+    (problem,) = (p for p in plan.problems if p.code == "dropped")
+    assert problem.cost_bytes == 3
 
 
 def test_a_part_of_a_tree_that_is_needed_whole_can_be_dropped(tmp_path: Path) -> None:

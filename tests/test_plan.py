@@ -106,8 +106,24 @@ def test_a_kept_path_brings_its_parents_and_the_links_on_its_way(world_of) -> No
     assert [drop.entry.path for drop in plan.drops] == ["/other"]
     by_path = {keep.entry.path: keep for keep in plan.keeps}
     assert by_path["/usr/lib/x/libreal.so.1.2"].because == "/usr/lib/x/lib.so.1"
-    assert by_path["/usr/lib/x/lib.so.1"].because == "/lib"
+    assert by_path["/usr/lib/x/lib.so.1"].because == "<test>"
     assert by_path["/lib"].because == "<test>"
+
+
+def test_a_chain_does_not_go_through_a_link_to_a_directory(world_of) -> None:  # type: ignore[no-untyped-def]
+    tree = {
+        "/bin/one": "/lib/liba.so.1\n",
+        "/bin/two": "/lib/libb.so.1\n/lib/liba.so.1.0\n/lib/liba.so.1\n",
+        "/lib": Link("usr/lib"),
+        "/usr/lib/liba.so.1": Link("liba.so.1.0"),
+        "/usr/lib/liba.so.1.0": "",
+        "/usr/lib/libb.so.1": "",
+    }
+    plan = plan_of(world_of(tree), need("/bin/one"), need("/bin/two"))
+    because = {keep.entry.path: keep.because for keep in plan.keeps}
+    assert because["/lib"] == because["/usr/lib/liba.so.1"] == "/bin/one"
+    assert because["/usr/lib/liba.so.1.0"] == "/usr/lib/liba.so.1"
+    assert because["/usr/lib/libb.so.1"] == "/bin/two"
 
 
 def test_needs_are_followed_until_nothing_is_new(world_of) -> None:  # type: ignore[no-untyped-def]

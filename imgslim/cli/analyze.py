@@ -59,6 +59,7 @@ def command(
             image,
             choices,
             also_run=also_run,
+            weigh_next=not quiet,
             platform=platform,
             check_digests=check_digests,
             on_progress=on_progress,

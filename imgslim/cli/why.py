@@ -62,7 +62,6 @@ def command(
             image,
             choices,
             also_run=also_run,
-            weigh_next=False,
             platform=platform,
             check_digests=check_digests,
             on_progress=on_progress,

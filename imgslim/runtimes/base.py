@@ -34,6 +34,11 @@ class Runtime:
     def __init__(self, world: World) -> None:
         self.world = world
 
+    def restarted(self, world: World, others: Sequence[Runtime]) -> Runtime:
+        """The same for another world, knowing nothing yet; ``others`` are those before it in the
+        registry, restarted already."""
+        return type(self)(world)
+
     @property
     def has_levels(self) -> bool:
         """Whether, after what it was shown, another level (choices.py) would change its needs."""

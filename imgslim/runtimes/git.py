@@ -34,7 +34,9 @@ class GitRuntime(Runtime):
     def command_needs(self, argv: Sequence[str], path: str, because: str) -> Iterable[Finding]:
         if name_of(path) != "git":
             return
-        self._runs = True
+        if not self._runs:
+            self._runs = True
+            yield from self._libraries(because)
         table = load_table("git")["subcommands"]
         words = list(argv[1:])
         while words and words[0].startswith("-"):
@@ -47,6 +49,15 @@ class GitRuntime(Runtime):
         for directory in table["directories"] if words else ():
             helper = f"{directory}/git-{words[0]}"
             yield Need(helper, Group.PROGRAM, "commands of git", because, optional=True)
+
+    def _libraries(self, because: str) -> Iterator[Finding]:
+        """What git's own shell scripts source by a path that they compute."""
+        table = load_table("git")["subcommands"]
+        for directory in table["directories"]:
+            for name in table["libraries"]:
+                path = f"{directory}/{name}"
+                if self.world.rootfs.lookup(path) is not None:
+                    yield from resolve_command(self.world, (_SHELL, path), because)
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if entry.is_file and self._is_config(entry.path):

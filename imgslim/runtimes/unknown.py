@@ -56,6 +56,9 @@ class UnknownPrograms(Runtime):
         reason = "shell for programs that no module knows"
         yield Need("/bin/sh", Group.PROGRAM, reason, path, optional=True)
 
+    def restarted(self, world: World, others: Sequence[Runtime]) -> Runtime:
+        return type(self)(world, others)
+
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if (
             entry.is_file

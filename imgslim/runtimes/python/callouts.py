@@ -9,11 +9,16 @@ from functools import cache
 from imgslim.commands import resolve_command
 from imgslim.model import Finding, Group, Need, Problem, Severity
 from imgslim.runtimes.elf.ldcache import parse_cache
-from imgslim.runtimes.python.source import Call
+from imgslim.runtimes.python.source import Call, Code
 from imgslim.runtimes.python.tables import hidden
+from imgslim.tables import load_table
 from imgslim.world import World
 
 _SHELL = "/bin/sh"
+_PROGRAM = re.compile(r"[a-z][\w.+-]*")
+_LINE = re.compile(r" -{1,2}\w| [|>&;] |&&|\|\|")
+"""What tells a command line from a sentence: an option, or an operator of the shell."""
+_LONGEST_LINE = 2000
 _RUNS = re.compile(
     rb"""\b(?:run|Popen|call|check_call|check_output|which|find_executable)"""
     rb"""\(\s*\[?\s*["']([A-Za-z][\w.+-]*)["']"""
@@ -55,6 +60,21 @@ def program_findings(world: World, path: str, calls: Iterable[Call]) -> Iterator
             yield from resolve_command(world, (_SHELL, "-c", words[0]), because)
         elif kind in ("argv", "arguments"):
             yield from resolve_command(world, words, because)
+
+
+def literal_commands(world: World, path: str, code: Code) -> Iterator[Finding]:
+    """Commands that the user's own code holds as text, to run them in some way: lists that start
+    with the name of an installed program, and lines that look like one's command line."""
+    building = frozenset(load_table("shell")["building"]["commands"])
+    for row in dict.fromkeys(code.rows):
+        if _PROGRAM.fullmatch(row[0]) and row[0] not in building and world.which(row[0]):
+            yield from resolve_command(world, row, path)
+    for text in dict.fromkeys(text for text, _ in code.strings):
+        first = text.partition(" ")[0]
+        looks_like_one = _LINE.search(text) and len(text) <= _LONGEST_LINE
+        names_one = _PROGRAM.fullmatch(first) and first not in building
+        if looks_like_one and names_one and world.which(first):
+            yield from resolve_command(world, (_SHELL, "-c", text), path)
 
 
 def _words(call: Call, kind: str | None) -> tuple[str, ...]:

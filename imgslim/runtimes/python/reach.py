@@ -14,6 +14,7 @@ from imgslim.model import Distribution, Entry, Finding, Group, Need, Scope
 from imgslim.packages.pypi import normalise_name
 from imgslim.runtimes.python.bytecode import compiled_words, is_compiled
 from imgslim.runtimes.python.callouts import (
+    literal_commands,
     program_findings,
     programs_run,
 )
@@ -199,6 +200,7 @@ class ImportClosure:
         if hidden().is_test(posixpath.basename(source.path)):
             return
         self._findings.extend(program_findings(self._world, source.path, code.calls))
+        self._findings.extend(literal_commands(self._world, source.path, code))
         for call in code.calls:
             kind = hidden().calls.get(call.name)
             argument = call.arguments[0] if call.arguments else None

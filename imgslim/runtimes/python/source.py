@@ -105,6 +105,8 @@ class Code:
     calls: tuple[Call, ...]
     strings: tuple[tuple[str, int], ...]
     listed: frozenset[str] = frozenset()
+    rows: tuple[tuple[str, ...], ...] = ()
+    """The leading constants of each list."""
 
 
 def read_code(data: bytes, *, statements_only: bool = False) -> Code | None:
@@ -128,6 +130,7 @@ def read_code(data: bytes, *, statements_only: bool = False) -> Code | None:
         tuple(reader.calls),
         tuple(reader.strings),
         frozenset(reader.listed),
+        tuple(reader.rows),
     )
 
 
@@ -140,6 +143,7 @@ class _Reader:
         self.calls: list[Call] = []
         self.strings: list[tuple[str, int]] = []
         self.listed: set[str] = set()
+        self.rows: list[tuple[str, ...]] = []
         self._aliases: dict[str, str] = {}
 
     def read(self, body: list[ast.stmt], *, firm: bool) -> None:
@@ -163,6 +167,9 @@ class _Reader:
             case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
                 constants = (e.value for e in elements if isinstance(e, ast.Constant))
                 self.listed.update(value for value in constants if isinstance(value, str))
+                row = _constant(node) if isinstance(node, ast.List) else None
+                if isinstance(row, tuple) and row:
+                    self.rows.append(row)
             case ast.Call():
                 self._call(node)
             case ast.ClassDef():

@@ -25,8 +25,10 @@ from imgslim.commands import (
 from imgslim.environment import is_search_path, variable_needs
 from imgslim.model import Command, Entry, Finding, Group, Need, Problem, Scope, Severity
 from imgslim.runtimes.base import Runtime
+from imgslim.runtimes.distro import stands_alone
 from imgslim.runtimes.script import is_own_script, program_of, read_shebang
 from imgslim.runtimes.shell.facts import Facts, Mention, Run, at_line
+from imgslim.runtimes.shell.homes import homes_of
 from imgslim.runtimes.shell.interpreter import Interpreter
 from imgslim.runtimes.shell.invocation import (
     Inner,
@@ -109,9 +111,13 @@ class ShellRuntime(Runtime):
         self._walks: set[object] = set()
         self._followed: set[tuple[str, Argv]] = set()
         self._applets: dict[str, bytes] = {}
+        self._running: set[str] = set()
 
     def command_needs(self, argv: Sequence[str], path: str, because: str) -> Iterable[Finding]:
         """What a shell does with the string or the script that it is given."""
+        owner = self.world.packages.owner(path)
+        if owner is not None and not stands_alone(owner):
+            self._running.add(owner.key)
         if not argv or not is_shell(argv[0], path):
             return
         invocation = parse_invocation(argv)
@@ -139,7 +145,7 @@ class ShellRuntime(Runtime):
         """What a shell script of the app's own runs, if something should call it."""
         suffixes = tuple(load_table("shell")["shells"]["suffixes"])
         looks_like_one = entry.is_executable or entry.path.endswith(suffixes)
-        if not looks_like_one or not is_own_script(self.world, entry):
+        if not looks_like_one or not (is_own_script(self.world, entry) or self._helps(entry)):
             return
         if entry.path in self._walked:
             return
@@ -148,6 +154,11 @@ class ShellRuntime(Runtime):
             caller = _Caller(entry.path, runs=False)
             yield from self._script(entry.path, entry.path, None, shell, caller)
 
+    def _helps(self, entry: Entry) -> bool:
+        """Whether a script is part of a package whose program runs, and may be run by that."""
+        owner = self.world.packages.owner(entry.path)
+        return owner is not None and owner.key in self._running
+
     def describe(self, entry: Entry) -> str | None:
         """``bash script``."""
         shell = self._shell_of(entry, described=True)
@@ -155,16 +166,7 @@ class ShellRuntime(Runtime):
 
     @cached_property
     def _homes(self) -> Mapping[str, str]:
-        """Home directories by user; "" for the image's own, whose HOME the runtime sets (runc)."""
-        entry = self.world.rootfs.lookup("/etc/passwd")
-        content = b"" if entry is None else self.world.rootfs.read_bytes(entry)
-        lines = content.decode("utf-8", "surrogateescape").split("\n")
-        rows = [row for row in (line.split(":") for line in lines) if len(row) >= 6 and row[5]]
-        homes = {"root": "/root", **{row[0]: row[5] for row in rows}}
-        user = self.world.config.user.partition(":")[0] or "root"
-        by_id = {row[2]: row[5] for row in reversed(rows)}
-        own = homes.get(user) or by_id.get(user, "/root" if user == "0" else "/")
-        return {**homes, "": own}
+        return homes_of(self.world)
 
     def _shell_of(self, entry: Entry, *, described: bool = False) -> str | None:
         """The shell that a script is for: by its shebang, else by its suffix."""
