@@ -370,3 +370,14 @@ def test_registries_of_dotted_names(tmp_path: Path) -> None:
     }
     found = kept(plan_at(tmp_path, Level.TIGHT, app("import aa\n", package)))
     assert found == set(package) - {"aa/other.py"}
+
+
+@pytest.mark.parametrize("level", Level)
+def test_modules_that_only_sound_like_tests_stay(tmp_path: Path, level: Level) -> None:
+    package = {
+        "aa/__init__.py": "from aa.validation.setup import x\nfrom aa import speed_test\n",
+        "aa/validation/__init__.py": "",
+        "aa/validation/setup.py": "",
+        "aa/speed_test.py": "",
+    }
+    assert kept(plan_at(tmp_path, level, app("import aa\n", package))) == set(package)

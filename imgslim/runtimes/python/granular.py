@@ -330,7 +330,7 @@ class ModuleClosure(ImportClosure):
                 below = entry.path[len(place) + 1 :]
                 if (
                     entry.is_directory
-                    or hidden().is_test(below)
+                    or hidden().is_left_out(below)
                     or is_waste(self._world, entry.path)
                 ):
                     continue

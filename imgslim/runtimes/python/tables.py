@@ -27,6 +27,7 @@ class Hidden:
     test_directories: frozenset[str]
     test_names: frozenset[str]
     test_prefixes: tuple[str, ...]
+    left_out_names: frozenset[str]
     test_suffixes: tuple[str, ...]
     group_names: frozenset[str]
     group_prefixes: tuple[str, ...]
@@ -45,6 +46,16 @@ class Hidden:
             name in self.test_names
             or name.startswith(self.test_prefixes)
             or name.endswith(self.test_suffixes)
+            or not self.test_directories.isdisjoint(directories)
+        )
+
+    def is_left_out(self, path: str) -> bool:
+        """Whether a file of a distribution, by its path below the site directory, is surely a
+        test: ``setup.py`` or ``speed_test.py`` in a package may be anything."""
+        *directories, name = path.split("/")
+        return (
+            name in self.left_out_names
+            or name.startswith(self.test_prefixes)
             or not self.test_directories.isdisjoint(directories)
         )
 
@@ -90,6 +101,7 @@ def hidden() -> Hidden:
         test_directories=frozenset(tests["directories"]),
         test_names=frozenset(tests["names"]),
         test_prefixes=tuple(tests["prefixes"]),
+        left_out_names=frozenset(tests["left_out"]),
         test_suffixes=tuple(tests["suffixes"]),
         group_names=frozenset(groups["names"]),
         group_prefixes=tuple(groups["prefixes"]),

@@ -41,7 +41,7 @@ def test_tree(dist: Distribution, path: str) -> str | None:
     None for what is no test."""
     cut = len(dist.site_path) + 1
     below = path[cut:]
-    if not path.startswith(f"{dist.site_path}/") or not hidden().is_test(below):
+    if not path.startswith(f"{dist.site_path}/") or not hidden().is_left_out(below):
         return None
     parts = below.split("/")
     for depth, part in enumerate(parts[:-1], start=1):
