@@ -381,3 +381,15 @@ def test_modules_that_only_sound_like_tests_stay(tmp_path: Path, level: Level) -
         "aa/speed_test.py": "",
     }
     assert kept(plan_at(tmp_path, level, app("import aa\n", package))) == set(package)
+
+
+def test_the_members_of_a_package_in_a_variable(tmp_path: Path) -> None:
+    code = (
+        "import pkgutil\nfrom importlib import import_module\n"
+        "def libraries():\n    for name in ['aa.tags'] + more():\n"
+        "        package = import_module(name)\n"
+        "        yield from pkgutil.walk_packages(package.__path__)\n"
+    )
+    package = {"aa/__init__.py": code, "aa/tags/__init__.py": "", "aa/tags/l10n.py": ""}
+    found = kept(plan_at(tmp_path, Level.TIGHT, app("import aa\n", package)))
+    assert "aa/tags/l10n.py" in found

@@ -67,7 +67,7 @@ def literal_commands(world: World, path: str, code: Code) -> Iterator[Finding]:
     with the name of an installed program, and lines that look like one's command line."""
     building = frozenset(load_table("shell")["building"]["commands"])
     for row in dict.fromkeys(code.rows):
-        if _PROGRAM.fullmatch(row[0]) and row[0] not in building and world.which(row[0]):
+        if _PROGRAM.fullmatch(row[0]) and world.which(row[0]):
             yield from resolve_command(world, row, path)
     for text in dict.fromkeys(text for text, _ in code.strings):
         first = text.partition(" ")[0]

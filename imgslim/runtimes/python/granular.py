@@ -215,7 +215,11 @@ class ModuleClosure(ImportClosure):
         for listed in facts.listed:
             dots = len(listed) - len(listed.lstrip("."))
             named = search.absolute(source.path, Import(listed[dots:], level=dots))
-            if named or package:
+            if named and search.index.file_of(named) is None:
+                # The package is in a variable: one of those that the module names in strings.
+                for name in sorted(filter(search.index.places, facts.names)):
+                    self._take_whole(search, name, source.path)
+            elif named or package:
                 self._take_whole(search, named or package, source.path)
         for spot in facts.dynamics.spots:
             if not spot.lazy:
