@@ -292,3 +292,12 @@ def _glob_regex(pattern: str) -> str:
     known = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
     parts = [known.get(t) or (t if t.startswith("[") else re.escape(t)) for t in tokens]
     return f"(?:{''.join(parts)})\\Z"
+
+
+def trimmed_programs(world: World, script: str) -> frozenset[str]:
+    """The programs that a script of a package may start, and that the level leaves out."""
+    owner = world.packages.owner(script)
+    if owner is None or world.choices.level is Level.SAFE:
+        return frozenset()
+    rows = (row for row in load_table("packages")["trimmed"] if row["package"] == owner.name)
+    return frozenset(name for row in rows for name in row.get("programs", ()))

@@ -25,7 +25,7 @@ from imgslim.commands import (
 from imgslim.environment import is_search_path, variable_needs
 from imgslim.model import Command, Entry, Finding, Group, Need, Problem, Scope, Severity
 from imgslim.runtimes.base import Runtime
-from imgslim.runtimes.distro import stands_alone
+from imgslim.runtimes.distro import stands_alone, trimmed_programs
 from imgslim.runtimes.script import is_own_script, program_of, read_shebang
 from imgslim.runtimes.shell.facts import Facts, Mention, Run, at_line
 from imgslim.runtimes.shell.homes import homes_of
@@ -60,14 +60,11 @@ _UNKNOWN = re.compile(r"[$`]")
 _MAX_NESTED = 12
 """Shells inside each other that are followed with what the outer ones set."""
 
-_PROFILE = "/etc/profile"
-"""What a login shell reads first (bash(1), dash(1), INVOCATION)."""
+_PROFILE = "/etc/profile"  # a login shell reads it first (bash(1), dash(1), INVOCATION)
 
-_MAX_WALKS = 8
-"""Different arguments with which one script is followed: it may call itself with ever more."""
+_MAX_WALKS = 8  # with different arguments: a script may call itself with ever more
 
-_LARGEST_SCRIPT_BYTES = 4 * 1024 * 1024
-"""Beyond this a shell script is an archive that unpacks itself."""
+_LARGEST_SCRIPT_BYTES = 4 << 20  # beyond, it is an archive that unpacks itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +152,7 @@ class ShellRuntime(Runtime):
             yield from self._script(entry.path, entry.path, None, shell, caller)
 
     def _helps(self, entry: Entry) -> bool:
-        """Whether a script is part of a package whose program runs, and may be run by that."""
+        """Whether a script is of a package whose program runs."""
         owner = self.world.packages.owner(entry.path)
         return owner is not None and owner.key in self._running
 
@@ -253,8 +250,10 @@ class ShellRuntime(Runtime):
             self._walked.setdefault(self.world.rootfs.resolve(path).path, 0)
         for path, script in facts.sources:
             yield Need(path, Group.PROGRAM, "scripts that are sourced", script, optional=True)
+        left_out = trimmed_programs(self.world, job.label)
         for mention in facts.mentions:
-            yield from self._mentioned(mention)
+            if name_of(mention.text.partition(" ")[0]) not in left_out:
+                yield from self._mentioned(mention)
         yield from self._runs(facts, job)
         yield from doubts(facts, runs=job.runs)
 
@@ -282,7 +281,8 @@ class ShellRuntime(Runtime):
     def _runs(self, facts: Facts, job: _Job) -> Iterator[Finding]:
         missing: dict[str, list[str]] = {}
         building: dict[str, list[str]] = {}
-        avoided = frozenset(() if job.runs else load_table("shell")["building"]["commands"])
+        avoided = set(() if job.runs else load_table("shell")["building"]["commands"])
+        avoided |= trimmed_programs(self.world, job.label)
         resolved = self._resolved(facts.runs)
         understood = {(run.script, run.spot) for run, found in resolved.items() if found}
         for run, found in resolved.items():
