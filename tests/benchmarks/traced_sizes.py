@@ -60,7 +60,7 @@ EXPLAINED = (
     ("/usr/lib/*/*crt?.o", _COMPILER),
     ("/usr/lib/*/{libc.so,libc_nonshared.a}", _COMPILER),
 )
-"""Files that a trace shows and a slim image may lack: a glob, and why (docs/limits.md)."""
+"""Files that a trace shows and a slim image may lack: a glob, and why (docs/levels.md)."""
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 START, END = "<!-- traced sizes -->", "<!-- /traced sizes -->"
