@@ -42,12 +42,9 @@ class DistributionClosure(ImportClosure):
         if owner is None or not hidden().is_test(entry.path[len(owner.site_path) + 1 :]):
             self.examine(Source(entry.path, entry, b"", own, environment))
 
-    def take_native(self, entry: Entry) -> None:
-        """A kept extension module: the other distributions whose modules it names."""
-        for search in self._searches_of(Source(entry.path)):
-            for module in self._native_imports(search, entry):
-                if module.partition(".")[0] in search.open:
-                    self._reach_module(search, module, entry.path)
+    def _reach_native(self, search: Search, module: str, because: str) -> None:
+        if module.partition(".")[0] in search.open:
+            self._reach_module(search, module, because)
 
     def _follow_source(
         self, source: Source, data: bytes, names: set[str], searches: Sequence[Search]
@@ -111,12 +108,8 @@ class DistributionClosure(ImportClosure):
                 self._follow(search, source, Import(name, firm=True))
 
     def _follow(self, search: Search, source: Source, imported: Import) -> None:
-        self._asking = (source.path, imported.line)
-        module = search.absolute(source.path, imported)
+        module = self._imported(search, source, imported)
         top = module.partition(".")[0]
-        alias = hidden().aliases.get(top)
-        if alias and top not in search.index.stdlib:
-            module = top = alias
         if top in OPTIONAL_MODULES or top in search.open:
             if top in hidden().weak and not self._counts(search, source, imported, top):
                 self._waiting.append((search, source, imported))

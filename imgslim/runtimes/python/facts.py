@@ -210,9 +210,7 @@ class _Statements:
         while pending:
             node, top, firm = pending.pop()
             self._visit(node, top, firm)
-            inner = top and not isinstance(
-                node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-            )
+            inner = top and not isinstance(node, _SCOPES)
             firm = firm and isinstance(node, ast.ClassDef)
             pending.extend((child, inner, firm) for child in reversed(self._below(node)))
 

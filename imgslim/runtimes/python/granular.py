@@ -12,7 +12,7 @@ import posixpath
 from collections.abc import Iterable, Sequence
 
 from imgslim.model import Distribution, Entry, Group, Scope
-from imgslim.runtimes.python.bytecode import compiled_words, is_compiled
+from imgslim.runtimes.python.bytecode import is_compiled
 from imgslim.runtimes.python.callouts import library_findings, opens_libraries
 from imgslim.runtimes.python.doubts import unparsed
 from imgslim.runtimes.python.dynamic import Spot
@@ -50,11 +50,8 @@ class ModuleClosure(ImportClosure):
         """A kept source: kept means reached, so that it counts wherever it lies."""
         self.examine(Source(entry.path, entry, b"", own, environment))
 
-    def take_native(self, entry: Entry) -> None:
-        """A kept extension module: the modules whose names it holds."""
-        for search in self._searches_of(Source(entry.path)):
-            for module in self._native_imports(search, entry):
-                self._reach_module(search, module, entry.path)
+    def _reach_native(self, search: Search, module: str, because: str) -> None:
+        self._reach_module(search, module, because)
 
     def activate(self, environment: Environment, because: str) -> None:
         known = environment in self._searches
@@ -72,6 +69,10 @@ class ModuleClosure(ImportClosure):
     def _follow_source(
         self, source: Source, data: bytes, names: set[str], searches: Sequence[Search]
     ) -> None:
+        if is_compiled(source.path):
+            for search in searches:
+                self._follow_compiled(search, source, names)
+            return
         standard = any(s.index.is_standard(source.path) for s in searches)
         libraries = not standard and "ctypes" in names and opens_libraries(data)
         code = read_code(data) if source.own or libraries else None
@@ -83,12 +84,8 @@ class ModuleClosure(ImportClosure):
             self._follow_facts(search, source, data)
 
     def _follow(self, search: Search, source: Source, imported: Import) -> None:
-        self._asking = (source.path, imported.line)
-        module = search.absolute(source.path, imported)
+        module = self._imported(search, source, imported)
         top = module.partition(".")[0]
-        alias = hidden().aliases.get(top)
-        if alias and top not in search.index.stdlib:
-            module = top = alias
         standard = search.index.is_standard(source.path)
         if standard and top in tight().tools and not imported.firm:
             return
@@ -107,9 +104,6 @@ class ModuleClosure(ImportClosure):
         is_package = source.path.endswith(_INITS)
         package = name if is_package else name.rpartition(".")[0]
         runs = source.own or source.path in self._named or source.path.endswith("/__main__.py")
-        if is_compiled(source.path):
-            self._follow_compiled(search, source, data, package)
-            return
         facts = read_facts(data, name, package, runs=runs)
         if facts is None:
             self._findings.append(unparsed(source.path))
@@ -131,11 +125,12 @@ class ModuleClosure(ImportClosure):
         if name and not source.own:
             self._follow_dynamics(search, source, facts, package)
 
-    def _follow_compiled(self, search: Search, source: Source, data: bytes, package: str) -> None:
+    def _follow_compiled(self, search: Search, source: Source, words: set[str]) -> None:
         """Bytecode without its source: all that its words can mean, and its own package whole."""
-        if package:
-            self._take_whole(search, package.partition(".")[0], source.path)
-        for name in sorted(compiled_words(data)):
+        own = search.index.name_of(source.path) or ""
+        if "." in own or source.path.endswith(_INITS):
+            self._take_whole(search, own.partition(".")[0], source.path)
+        for name in sorted(words):
             top = name.partition(".")[0]
             if top not in hidden().weak and (
                 top in search.index.stdlib or search.index.file_of(name)

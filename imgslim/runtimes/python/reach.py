@@ -1,12 +1,11 @@
-"""The closure over imports: from code that runs to the distributions that it can load, whole.
+"""The closure over imports: from code that runs to what it can load.
 
-An import in any function of any module of a reached distribution counts.
+What the two granularities share; each is a module of its own.
 """
 
 from __future__ import annotations
 
 import posixpath
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -22,7 +21,7 @@ from imgslim.runtimes.python.doubts import dynamic_import
 from imgslim.runtimes.python.hints import reference, url_modules
 from imgslim.runtimes.python.layout import Environment
 from imgslim.runtimes.python.modules import ModuleIndex, Unit
-from imgslim.runtimes.python.native import native_imports, read_words
+from imgslim.runtimes.python.native import Words, native_imports, read_words
 from imgslim.runtimes.python.plugins import PluginGroups
 from imgslim.runtimes.python.search import OPTIONAL_MODULES, Search, Source
 from imgslim.runtimes.python.source import RELATIVE, Code, Import, candidate_names
@@ -32,7 +31,6 @@ from imgslim.world import World
 _STARTUP_MODULES = ("sitecustomize", "usercustomize")
 """Imported by site.py at every start."""
 
-_IMPORTS_TESTS = re.compile(rb"^[ \t]*(?:from|import)\b[^\n#]*\b(?:tests?\b|test_|conftest)", re.M)
 _SYSTEM_ZONES = "/usr/share/zoneinfo"
 
 
@@ -56,7 +54,6 @@ class ImportClosure:
         self.reached: dict[str, Unit] = {}
         self.wanted_parts: dict[OptionalPart, str] = {}
         self.programs: dict[tuple[str, str], str] = {}
-        self.weak: dict[tuple[str, str], Unit] = {}
 
     @property
     def environments(self) -> Iterable[Environment]:
@@ -116,7 +113,17 @@ class ImportClosure:
         raise NotImplementedError
 
     def take_native(self, entry: Entry) -> None:
-        """Take note of a kept extension module."""
+        """A kept extension module: reach the modules that it names."""
+        words: Words | None = None
+        for search in self._searches_of(Source(entry.path)):
+            name = search.index.name_of(entry.path)
+            if name is not None:
+                words = words or read_words(self._world.rootfs, entry)
+                for module in self._native_imports(search, entry.path, name, words):
+                    self._reach_native(search, module, entry.path)
+
+    def _reach_native(self, search: Search, module: str, because: str) -> None:
+        """Reach a module that an extension names."""
         raise NotImplementedError
 
     def drain(self) -> Iterator[Finding]:
@@ -150,16 +157,12 @@ class ImportClosure:
         """What a source leads to; ``names`` are the top-level names that it may import."""
         raise NotImplementedError
 
-    def _native_imports(self, search: Search, entry: Entry) -> Iterator[str]:
+    def _native_imports(self, search: Search, path: str, name: str, words: Words) -> Iterator[str]:
         """The modules that a compiled extension may import, weak ones left out."""
-        name = search.index.name_of(entry.path)
-        if name is None:
-            return
-        dist = self._world.packages.distribution_owner(entry.path)
+        dist = self._world.packages.distribution_owner(path)
         units = (search.index.by_name.get(required) for required in (dist.requires if dist else ()))
         dists = (unit.distribution for unit in units if unit is not None)
         required = {top for found in dists if found is not None for top in found.top_level}
-        words = read_words(self._world.rootfs, entry)
         for module in native_imports(search.index, words, name, sorted(required)):
             if module.partition(".")[0] not in hidden().weak:
                 yield module
@@ -215,6 +218,15 @@ class ImportClosure:
     def _follow(self, search: Search, source: Source, imported: Import) -> None:
         """What one import leads to."""
         raise NotImplementedError
+
+    def _imported(self, search: Search, source: Source, imported: Import) -> str:
+        """The absolute name of what is imported, from where it comes today; whatever is needed
+        next is asked for in its line."""
+        self._asking = (source.path, imported.line)
+        module = search.absolute(source.path, imported)
+        top = module.partition(".")[0]
+        alias = hidden().aliases.get(top)
+        return alias if alias and top not in search.index.stdlib else module
 
     def _want_parts(self, search: Search, top: str, because: str) -> None:
         for part in optional_parts() if top in OPTIONAL_MODULES else ():

@@ -41,12 +41,9 @@ class Hidden:
 
     def is_test(self, path: str) -> bool:
         """Whether a path below a package is one of its tests, or a build script."""
-        *directories, name = path.split("/")
+        name = path.rpartition("/")[2]
         return (
-            name in self.test_names
-            or name.startswith(self.test_prefixes)
-            or name.endswith(self.test_suffixes)
-            or not self.test_directories.isdisjoint(directories)
+            self.is_left_out(path) or name in self.test_names or name.endswith(self.test_suffixes)
         )
 
     def is_left_out(self, path: str) -> bool:
