@@ -1,8 +1,4 @@
-"""The frozen types that every stage shares. Data flows one way; nothing here reads a file.
-
-Paths are absolute, normalised POSIX paths inside the image (``/usr/bin/env``), as ``str`` with
-undecodable bytes as surrogate escapes (PEP 383). Sizes are bytes, times seconds since the epoch.
-"""
+"""What is found in an image, and what becomes of it: packages, needs, the plan."""
 
 from __future__ import annotations
 
@@ -10,161 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
-
-class Kind(StrEnum):
-    """``HARD_LINK`` occurs in unmerged layers only: merging makes it a file."""
-
-    FILE = "file"
-    DIRECTORY = "directory"
-    SYMLINK = "symlink"
-    HARD_LINK = "hard link"
-    CHAR_DEVICE = "character device"
-    BLOCK_DEVICE = "block device"
-    FIFO = "fifo"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One member of a layer, or of the merged tree.
-
-    ``mode`` holds the permission bits with setuid, setgid and sticky (``0o7777``). ``data_offset``
-    is where the content starts in the layer's uncompressed tar (-1: no content). Entries with the
-    same ``inode`` are hard links of one file. ``sparse`` is the map of a sparse member as
-    (offset in the file, bytes) pairs, stored one after the other at ``data_offset``.
-    """
-
-    path: str
-    kind: Kind
-    mode: int
-    uid: int
-    gid: int
-    size_bytes: int
-    mtime: float
-    link_target: str = ""
-    xattrs: tuple[tuple[str, bytes], ...] = ()
-    layer_index: int = 0
-    data_offset: int = -1
-    inode: tuple[int, int] = (0, 0)
-    device: tuple[int, int] = (0, 0)
-    sparse: tuple[tuple[int, int], ...] | None = None
-
-    @property
-    def is_file(self) -> bool:
-        return self.kind is Kind.FILE
-
-    @property
-    def is_directory(self) -> bool:
-        return self.kind is Kind.DIRECTORY
-
-    @property
-    def is_symlink(self) -> bool:
-        return self.kind is Kind.SYMLINK
-
-    @property
-    def is_executable(self) -> bool:
-        return self.kind is Kind.FILE and bool(self.mode & 0o111)
-
-
-@dataclass(frozen=True, slots=True)
-class Platform:
-    """``os/architecture[/variant]`` as the OCI image spec's index has it (image-index.md)."""
-
-    os: str
-    architecture: str
-    variant: str = ""
-
-    def __str__(self) -> str:
-        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
-
-
-@dataclass(frozen=True, slots=True)
-class Healthcheck:
-    """The config's ``Healthcheck``: ``test`` as stored (``CMD``, ``CMD-SHELL`` or ``NONE`` first).
-    Times are nanoseconds as in the config; 0 means inherited."""
-
-    test: tuple[str, ...]
-    interval_ns: int = 0
-    timeout_ns: int = 0
-    start_period_ns: int = 0
-    start_interval_ns: int = 0
-    retries: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ImageConfig:
-    """The OCI image spec's config (config.md) and Docker's additions. For ``entrypoint`` and
-    ``cmd``, ``None`` and an empty tuple differ, as they do for an engine."""
-
-    entrypoint: tuple[str, ...] | None = None
-    cmd: tuple[str, ...] | None = None
-    env: tuple[tuple[str, str], ...] = ()
-    working_dir: str = ""
-    user: str = ""
-    exposed_ports: tuple[str, ...] = ()
-    volumes: tuple[str, ...] = ()
-    labels: tuple[tuple[str, str], ...] = ()
-    stop_signal: str = ""
-    healthcheck: Healthcheck | None = None
-    shell: tuple[str, ...] | None = None
-    on_build: tuple[str, ...] = ()
-
-    def env_value(self, name: str) -> str | None:
-        """The value of an environment variable; the last one wins, as in ``execve``'s callers."""
-        return next((value for key, value in reversed(self.env) if key == name), None)
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryRow:
-    """One row of the config's history; with ``empty_layer`` it has no layer."""
-
-    created_by: str
-    empty_layer: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LayerBlob:
-    """A layer as a source hands it over: ``tar_path[tar_offset : tar_offset + tar_size_bytes]`` is
-    its uncompressed tar, ``diff_id`` its digest; ``digest`` is that of the stored bytes."""
-
-    diff_id: str
-    digest: str
-    stored_size_bytes: int
-    created_by: str
-    tar_path: str
-    tar_offset: int
-    tar_size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """An image as any source gives it. ``image_id`` is the digest of its config."""
-
-    reference: str
-    image_id: str
-    tags: tuple[str, ...]
-    repo_digests: tuple[str, ...]
-    platform: Platform
-    config: ImageConfig
-    layers: tuple[LayerBlob, ...]
-    history: tuple[HistoryRow, ...]
-    load_command: str = ""
-    """The command that brings an archive into an engine, e.g. ``docker load -i app.tar``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """An indexed, unmerged layer. Index 0 is the base; ``size_bytes`` sums its regular files.
-
-    ``whiteouts`` are the paths that it deletes from the layers below, ``opaques`` the directories
-    whose lower content it hides (OCI image spec, layer.md, "Whiteouts").
-    """
-
-    index: int
-    blob: LayerBlob
-    size_bytes: int
-    entries: tuple[Entry, ...]
-    whiteouts: tuple[str, ...]
-    opaques: tuple[str, ...]
+from imgslim.model.image import Entry, Kind
 
 
 class Severity(StrEnum):
@@ -340,7 +182,9 @@ class Distribution:
 @dataclass(frozen=True, slots=True)
 class Keep:
     """A kept path with the first reason that asked for it; ``because`` (at ``line``) leads up the
-    chain. The build runs ``strip`` (a command, or "") on it: ``strip_bytes`` less."""
+    chain. The build runs ``strip`` (a command, or "") on it: ``strip_bytes`` less. ``content`` are
+    its bytes in the slim image where they are not the fat one's (a package database cut to what is
+    kept), else None."""
 
     entry: Entry
     group: Group
@@ -349,6 +193,14 @@ class Keep:
     strip: str = ""
     strip_bytes: int = 0
     line: int = 0
+    content: bytes | None = field(default=None, repr=False)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the file in the slim image."""
+        if self.content is not None:
+            return len(self.content)
+        return self.entry.size_bytes - self.strip_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,9 +235,9 @@ class Plan:
 
     @property
     def slim_size_bytes(self) -> int:
-        """Bytes of the kept regular files, a hard link once, less what stripping saves."""
-        stripped = sum(keep.strip_bytes for keep in self.keeps)
-        return unique_size_bytes(keep.entry for keep in self.keeps) - stripped
+        """Bytes of the kept regular files as they are in the slim image, a hard link once."""
+        files = (keep for keep in self.keeps if keep.entry.is_file)
+        return sum({keep.entry.inode: keep.size_bytes for keep in files}.values())
 
     @property
     def fat_size_bytes(self) -> int:
