@@ -393,3 +393,81 @@ def test_the_members_of_a_package_in_a_variable(tmp_path: Path) -> None:
     package = {"aa/__init__.py": code, "aa/tags/__init__.py": "", "aa/tags/l10n.py": ""}
     found = kept(plan_at(tmp_path, Level.TIGHT, app("import aa\n", package)))
     assert "aa/tags/l10n.py" in found
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("def load(name):\n    return __import__(name)\n", set()),
+        ("def find(name):\n    return __import__(name)\nfind('aa.three')\n", {"aa/three.py"}),
+        (
+            "def load(name):\n    name = 'aa.' + name\n    return __import__(name)\n",
+            {"aa/three.py"},
+        ),
+        (
+            "import importlib\nfor name, low in (('bb', '1'), ('aa.three', '2')):\n"
+            "    importlib.import_module(name)\n",
+            {"aa/three.py"},
+        ),
+        ("import importlib\nx = lambda c: importlib.import_module(c.__module__)\n", set()),
+        ("import importlib\nx = lambda c: importlib.import_module(c.place)\n", {"aa/three.py"}),
+    ],
+    ids=["handed", "handed-here", "computed", "loop-over-rows", "loaded-already", "unknown"],
+)
+def test_what_an_import_of_a_handed_name_can_load(
+    tmp_path: Path, source: str, expected: set[str]
+) -> None:
+    package = {"aa/__init__.py": "", "aa/one.py": source, "aa/three.py": ""}
+    files = kept(plan_at(tmp_path, Level.TIGHT, app("import aa.one\n", package)))
+    assert files == {"aa/__init__.py", "aa/one.py"} | expected
+
+
+@pytest.mark.parametrize("level", [Level.BALANCED, Level.TIGHT])
+def test_a_tool_that_is_only_used_where_it_is_loaded_already(tmp_path: Path, level: Level) -> None:
+    asks = (
+        "import sys\ndef show():\n    if sys.modules.get('IPython'):\n        import IPython.core\n"
+    )
+    uses = "def show():\n    import IPython.core\n"
+    tool = dist("IPython", {"IPython/__init__.py": "", "IPython/core.py": ""})
+    for name, source, there in (("asks", asks, False), ("uses", uses, True)):
+        tree = {**app("import aa\n", {"aa/__init__.py": source}), **tool}
+        (tmp_path / name).mkdir()
+        files = kept(plan_at(tmp_path / name, level, tree))
+        assert ("IPython/core.py" in files) == there
+
+
+def test_functions_for_tests_bring_nothing_at_tight(tmp_path: Path) -> None:
+    test = "def test():\n    import pytest\n    from aa import three\n"
+    source = f"{test}def run():\n    from aa import two\n"
+    package = {**PACKAGE, "aa/one.py": source}
+    files = kept(plan_at(tmp_path, Level.TIGHT, app("import aa.one\n", package)))
+    assert "aa/two.py" in files
+    assert "aa/three.py" not in files
+
+
+def test_a_lazy_package_that_defines_its_getattr_in_a_branch(tmp_path: Path) -> None:
+    lazy = (
+        "if True:\n    def __getattr__(name):\n        if name == 'two':\n"
+        "            import aa.two\n        if name == 'three':\n            import aa.three\n"
+    )
+    package = {**PACKAGE, "aa/__init__.py": lazy}
+    files = kept(plan_at(tmp_path, Level.TIGHT, app("import aa\naa.two\n", package)))
+    assert "aa/two.py" in files
+    assert "aa/three.py" not in files
+
+
+def test_bytecode_at_tight_is_that_of_what_is_loaded_at_start(tmp_path: Path) -> None:
+    names = ("__init__", "one", "two", "three")
+    package = {
+        **{f"aa/{name}.py": "" for name in names},
+        **{f"aa/__pycache__/{name}.cpython-311.pyc": "" for name in names},
+        "aa/one.py": "from aa import two\ndef later():\n    from aa import three\n",
+    }
+    tree = app("def serve():\n    import aa.one\n", package)
+    compiled = {f"aa/__pycache__/{name}.cpython-311.pyc" for name in ("__init__", "one", "two")}
+    for level, more in ((Level.BALANCED, {"three"}), (Level.TIGHT, set[str]())):
+        (tmp_path / level).mkdir()
+        files = kept(plan_at(tmp_path / level, level, tree))
+        late = {f"aa/__pycache__/{name}.cpython-311.pyc" for name in more}
+        assert {path for path in files if path.endswith(".pyc")} == compiled | late
+        assert "aa/three.py" in files

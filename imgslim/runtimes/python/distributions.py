@@ -99,7 +99,7 @@ class DistributionClosure(ImportClosure):
         return news
 
     def _may_count(self, search: Search, source: Source, top: str) -> bool:
-        return source.path in self._named or search.is_needed(source, Import(top, firm=True), top)
+        return self._counts(search, source, Import(top, firm=True), top)
 
     def _take_unparsed(self, source: Source, searches: Iterable[Search], names: set[str]) -> None:
         self._findings.append(unparsed(source.path))

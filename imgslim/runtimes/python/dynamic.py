@@ -44,12 +44,14 @@ class Dynamics:
     """What a module loads by computed names.
 
     ``modules`` are names that could be computed in full, with their lines; ``listed`` the packages
-    whose members it looks up on disk ("" is its own).
+    whose members it looks up on disk ("" is its own). ``handed``: it imports what callers hand
+    over, who spell the names.
     """
 
     spots: tuple[Spot, ...] = ()
     modules: tuple[tuple[str, int], ...] = ()
     listed: tuple[str, ...] = ()
+    handed: bool = False
 
 
 def find_dynamics(tree: ast.Module, constants: Mapping[str, str], package: str) -> Dynamics:
@@ -61,7 +63,8 @@ def find_dynamics(tree: ast.Module, constants: Mapping[str, str], package: str) 
     nodes = [(statement, node) for statement in tree.body for node in ast.walk(statement)]
     reader = _Reader(_bindings(nodes, constants), package)
     reader.read(nodes)
-    return Dynamics(tuple(reader.spots), tuple(reader.modules), tuple(reader.listed))
+    handed = bool(reader.importers.calls)
+    return Dynamics(tuple(reader.spots), tuple(reader.modules), tuple(reader.listed), handed)
 
 
 _Nodes = Sequence[tuple[ast.stmt, ast.AST]]
@@ -78,9 +81,10 @@ def _bindings(nodes: _Nodes, constants: Mapping[str, str]) -> dict[str, list[ast
             match target:
                 case ast.Name(id=name):
                     found.setdefault(name, []).append(value)
-                case ast.Tuple(elts=[ast.Name(id=key), ast.Name(id=other)]):
-                    found.setdefault(key, []).append(_part(value, "keys"))
-                    found.setdefault(other, []).append(_part(value, "values"))
+                case ast.Tuple(elts=targets):
+                    for index, one in enumerate(targets):
+                        if isinstance(one, ast.Name):
+                            found.setdefault(one.id, []).append(_part(value, index))
     return found
 
 
@@ -98,11 +102,20 @@ def _bound(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr | None]]:
             yield ast.Name(name), None
 
 
-def _part(value: ast.expr | None, part: str) -> ast.expr | None:
-    """``for key, value in TABLE.items()``: what the two names range over."""
+def _part(value: ast.expr | None, index: int) -> ast.expr | None:
+    """What the name at ``index`` of several ranges over: ``for key, value in TABLE.items()``,
+    ``for name, version in (("numpy", "1.23"), ...)``; None for an unknown."""
     match value:
         case ast.Starred(value=ast.Call(func=ast.Attribute(value=table, attr="items"), args=[])):
+            part = ("keys", "values")[index] if index < 2 else ""
             return ast.Starred(ast.Call(ast.Attribute(table, part), [], []))
+        case ast.Starred(value=ast.List(elts=rows) | ast.Tuple(elts=rows) | ast.Set(elts=rows)):
+            cells = [
+                row.elts[index]
+                for row in rows
+                if isinstance(row, ast.Tuple | ast.List) and index < len(row.elts)
+            ]
+            return ast.Starred(ast.List(cells)) if len(cells) == len(rows) else None
     return None
 
 
@@ -111,33 +124,33 @@ class _Reader:
         self._bindings = bindings
         self._package = package
         self._open: set[str] = set()
-        self._given: frozenset[int] = frozenset()
+        self.importers = _Importers()
         self.spots: list[Spot] = []
         self.modules: list[tuple[str, int]] = []
         self.listed: dict[str, None] = {}
 
     def read(self, nodes: _Nodes) -> None:
         lists = knows_place = False
-        self._given = _parameters_of_importers(nodes)
+        self.importers = _importers(nodes)
         for statement, node in nodes:
             match node:
                 case ast.Call():
                     lists |= self._call(node, _is_getattr(statement))
                 case ast.Name(id="__file__" | "__path__"):
                     knows_place = True
-        if lists and knows_place and any(spot.pieces[0] is None for spot in self.spots):
+        unknown = any(spot.pieces[0] is None for spot in self.spots)
+        if lists and knows_place and (unknown or self.importers.calls):
             self.listed[""] = None
 
     def _call(self, node: ast.Call, lazy: bool) -> bool:
         """Note what a call imports; whether it lists a directory."""
-        name = _dotted(node.func)
-        last = name.rpartition(".")[2]
-        kind = hidden().calls.get(name) or hidden().calls.get(last)
+        last = _dotted(node.func).rpartition(".")[2]
+        kind = _kind(node)
         if kind == "module" and node.args:
             self._imports(node, lazy)
         elif kind == "members" and node.args:
             self._members(node.args[0])
-        elif _IMPORTING.search(last):
+        elif _IMPORTING.search(last) or last in self.importers.functions:
             self._handed(node)
         return last in _LISTING
 
@@ -145,7 +158,7 @@ class _Reader:
         package = node.args[1] if len(node.args) > 1 else None
         named = next((k.value for k in node.keywords if k.arg == "package"), package)
         bases = self.forms(named) if named is not None else ((self._package,),)
-        if isinstance(node.args[0], ast.Name) and id(node) in self._given:
+        if id(node) in self.importers.calls or _is_loaded(node.args[0]):
             return  # what callers hand over counts where they do
         for pieces in self.forms(node.args[0]):
             for base in bases:
@@ -262,22 +275,55 @@ def _is_getattr(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.FunctionDef) and statement.name == "__getattr__"
 
 
-def _parameters_of_importers(nodes: _Nodes) -> frozenset[int]:
-    """The calls, by identity, that import a parameter of a function whose name says that it does:
-    its callers' arguments are looked at where they call it."""
-    found: set[int] = set()
+def _is_loaded(name: ast.expr) -> bool:
+    """``import_module(cls.__module__)``: what a living object tells is loaded already."""
+    return isinstance(name, ast.Attribute) and name.attr == "__module__"
+
+
+@dataclass(frozen=True, slots=True)
+class _Importers:
+    """Functions that import what a parameter of theirs names, and their calls that do, by
+    identity: what callers hand over is looked at where they call, and names that other modules
+    spell are found in their strings."""
+
+    functions: frozenset[str] = frozenset()
+    calls: frozenset[int] = frozenset()
+
+
+def _importers(nodes: _Nodes) -> _Importers:
+    functions: set[str] = set()
+    calls: set[int] = set()
     for _, function in nodes:
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
-        if not _IMPORTING.search(function.name):
-            continue
         arguments = function.args
         names = {a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
-        for node in ast.walk(function):
+        inner = list(ast.walk(function))
+        if not _IMPORTING.search(function.name):
+            names -= {
+                target.id
+                for node in inner
+                for target, value in _bound(node)
+                if isinstance(target, ast.Name) and value is not None
+            }
+        for node in inner:
             match node:
-                case ast.Call(args=[ast.Name(id=name), *_]) if name in names:
-                    found.add(id(node))
-    return frozenset(found)
+                case ast.Call(args=[ast.Name(id=name), *more]) if name in names:
+                    if _kind(node) == "module" and not _may_be_relative(node, more):
+                        functions.add(function.name)
+                        calls.add(id(node))
+    return _Importers(frozenset(functions), frozenset(calls))
+
+
+def _kind(node: ast.Call) -> str | None:
+    name = _dotted(node.func)
+    return hidden().calls.get(name) or hidden().calls.get(name.rpartition(".")[2])
+
+
+def _may_be_relative(node: ast.Call, more: Sequence[ast.expr]) -> bool:
+    """Whether an import says what names with leading dots are relative to (importlib)."""
+    by_keyword = any(keyword.arg in ("package", "level") for keyword in node.keywords)
+    return by_keyword or (bool(more) and _dotted(node.func).endswith("import_module"))
 
 
 def _between(parts: list[tuple[Pieces, ...]], glue: tuple[Pieces, ...]) -> list[tuple[Pieces, ...]]:

@@ -16,6 +16,7 @@ from types import CodeType
 
 from imgslim.runtimes.python.dynamic import Dynamics, find_dynamics
 from imgslim.runtimes.python.source import Import, is_main_guard, is_type_checking
+from imgslim.runtimes.python.tables import hidden, tight
 
 _DYNAMIC = re.compile(
     rb"import_module|__import__|import_string|find_spec|pkgutil|resources"
@@ -72,7 +73,7 @@ def read_facts(data: bytes, name: str, package: str, *, runs: bool = False) -> F
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(data)
-        reader = _Statements(runs)
+        reader = _Statements(name, runs)
         reader.read(tree)
         dynamics = Dynamics()
         if _DYNAMIC.search(data):
@@ -93,6 +94,19 @@ def read_facts(data: bytes, name: str, package: str, *, runs: bool = False) -> F
         replaced=reader.replaces_itself,
         star=reader.star,
     )
+
+
+def run_imports(facts: Facts, module: str) -> Iterator[Import]:
+    """The imports of a module, without those of its functions that are for tests and for people."""
+    tests = {
+        imported.scope
+        for imported in facts.imports
+        if imported.module.partition(".")[0] in hidden().test_tools and not imported.level
+    }
+    for imported in facts.imports:
+        aside = module in tight().for_people or imported.scope in tests
+        if not (imported.scope and aside):
+            yield imported
 
 
 def text_imports(data: bytes) -> Iterator[Import]:
@@ -170,8 +184,10 @@ _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 class _Statements:
     """Walks the statements of a module, leaving out what only type checkers see."""
 
-    def __init__(self, runs: bool) -> None:
+    def __init__(self, name: str, runs: bool) -> None:
+        self._name = name
         self._runs = runs
+        self._scope = 0
         self.imports: list[Import] = []
         self.deferred: list[tuple[frozenset[str], Import]] = []
         self.aliases: dict[str, str] = {}
@@ -180,12 +196,7 @@ class _Statements:
         self.star = False
 
     def read(self, tree: ast.Module) -> None:
-        for node in tree.body:
-            if isinstance(node, ast.FunctionDef) and node.name == "__getattr__":
-                self.bound.add(node.name)
-                self._defer(node)
-            else:
-                self._read([node], top=True)
+        self._read(tree.body, top=True)
 
     def _defer(self, function: ast.FunctionDef) -> None:
         for statement in function.body:
@@ -201,18 +212,27 @@ class _Statements:
 
     def _take_deferred(self, names: frozenset[str], body: list[ast.stmt]) -> None:
         kept, self.imports = self.imports, []
-        self._read(body, top=False)
+        self._read(body, top=False, scope=body[0].lineno if body else 0)
         self.deferred += [(names, imported) for imported in self.imports]
         self.imports = kept
 
-    def _read(self, body: list[ast.stmt], *, top: bool) -> None:
-        pending: list[tuple[ast.AST, bool, bool]] = [(node, top, top) for node in reversed(body)]
+    def _read(self, body: list[ast.stmt], *, top: bool, scope: int = 0) -> None:
+        pending: list[tuple[ast.AST, bool, bool, int]] = [
+            (node, top, top, scope) for node in reversed(body)
+        ]
         while pending:
-            node, top, firm = pending.pop()
+            node, top, firm, self._scope = pending.pop()
+            if top and isinstance(node, ast.FunctionDef) and node.name == "__getattr__":
+                self.bound.add(node.name)
+                self._defer(node)
+                continue
             self._visit(node, top, firm)
             inner = top and not isinstance(node, _SCOPES)
             firm = firm and isinstance(node, ast.ClassDef)
-            pending.extend((child, inner, firm) for child in reversed(self._below(node)))
+            scope = self._scope
+            if not scope and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                scope = node.lineno
+            pending.extend((child, inner, firm, scope) for child in reversed(self._below(node)))
 
     def _below(self, node: ast.AST) -> list[ast.AST]:
         if isinstance(node, ast.If) and (
@@ -242,13 +262,15 @@ class _Statements:
         for name in node.names:
             bound = name.asname or name.name.partition(".")[0]
             self.aliases[bound] = name.name if name.asname else bound
-            self.imports.append(Import(name.name, line=node.lineno, firm=firm))
+            found = Import(name.name, (), 0, node.lineno, firm, self._scope)
+            self.imports.append(found)
             if top:
                 self.bound.add(bound)
 
     def _import_from(self, node: ast.ImportFrom, top: bool, firm: bool) -> None:
         names = tuple(name.name for name in node.names)
-        self.imports.append(Import(node.module or "", names, node.level, node.lineno, firm))
+        module = node.module or ""
+        self.imports.append(Import(module, names, node.level, node.lineno, firm, self._scope))
         source = "." * node.level + (node.module or "")
         joint = "" if source.endswith(".") else "."
         for name in node.names:
@@ -262,10 +284,11 @@ class _Statements:
     def _assign(self, targets: list[ast.expr]) -> None:
         for target in targets:
             match target:
-                case (
-                    ast.Name(id="__getattr__") | ast.Subscript(value=ast.Attribute(attr="modules"))
-                ):
+                case ast.Name(id="__getattr__"):
                     self.replaces_itself = True
+                case ast.Subscript(value=ast.Attribute(attr="modules"), slice=key):
+                    own = not isinstance(key, ast.Constant) or key.value == self._name
+                    self.replaces_itself = self.replaces_itself or own
                 case ast.Name(id=name):
                     self.bound.add(name)
                 case ast.Tuple(elts=elements):

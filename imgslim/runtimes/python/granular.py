@@ -12,17 +12,24 @@ import posixpath
 from collections.abc import Iterable, Sequence
 
 from imgslim.model import Distribution, Entry, Group, Scope
+from imgslim.runtimes.python.accesses import Accesses, LazyPackage
 from imgslim.runtimes.python.bytecode import is_compiled
 from imgslim.runtimes.python.callouts import library_findings, opens_libraries
 from imgslim.runtimes.python.doubts import unparsed
 from imgslim.runtimes.python.dynamic import Spot
-from imgslim.runtimes.python.facts import Facts, attributes_in, read_facts, text_imports
+from imgslim.runtimes.python.facts import (
+    Facts,
+    read_facts,
+    run_imports,
+    text_imports,
+)
 from imgslim.runtimes.python.layout import Environment
 from imgslim.runtimes.python.modules import Target, Unit
 from imgslim.runtimes.python.package_data import CODE, PackageData
 from imgslim.runtimes.python.reach import ImportClosure, is_command, is_local_project
 from imgslim.runtimes.python.search import Search, Source
 from imgslim.runtimes.python.source import Code, Import, read_code
+from imgslim.runtimes.python.startup import StartUp
 from imgslim.runtimes.python.tables import hidden, tight
 from imgslim.runtimes.python.waste import is_waste
 from imgslim.world import World
@@ -38,19 +45,21 @@ class ModuleClosure(ImportClosure):
         self._taken: set[str] = set()
         self._data = PackageData(world)
         self._wholes: set[str] = set()
-        self._accessed: dict[str, dict[str, dict[str, None]]] = {}
-        self._asked: set[tuple[str, str]] = set()
-        self._attributes: dict[str, frozenset[str]] = {}
-        self._lazy: dict[str, tuple[Search, Source, Facts]] = {}
+        self._accesses = Accesses(world.rootfs)
         self._infixes: dict[tuple[str, bool], None] = {}
         self._packages: dict[str, Search] = {}
         self._full: set[tuple[str, str]] = set()
+        self._startup = StartUp()
 
     def take_file(self, entry: Entry, *, own: bool, environment: Environment | None) -> None:
         """A kept source: kept means reached, so that it counts wherever it lies."""
         self.examine(Source(entry.path, entry, b"", own, environment))
 
+    def loaded_at_start(self) -> set[str]:
+        return self._startup.files(self._named)
+
     def _reach_native(self, search: Search, module: str, because: str) -> None:
+        self._startup.note(because, search, module)
         self._reach_module(search, module, because)
 
     def activate(self, environment: Environment, because: str) -> None:
@@ -60,6 +69,7 @@ class ModuleClosure(ImportClosure):
             return
         search = self._searches[environment]
         for module in tight().standard:
+            self._startup.add_module(search, module)
             self._reach_module(search, module, because)
         for directory in environment.base.stdlib:
             # _sysconfigdata__linux_x86_64-linux-gnu: no identifier, yet imported
@@ -94,32 +104,33 @@ class ModuleClosure(ImportClosure):
             return
         if not self._has_sibling(source, top):
             self._want_parts(search, top, source.path)
-        self._reach_module(search, module, source.path, named=source.own)
-        for name in imported.names:
-            if name != "*":
-                self._reach_module(search, f"{module}.{name}", source.path, named=source.own)
+        names = [f"{module}.{name}" for name in imported.names if name != "*"]
+        for name in (module, *names):
+            self._reach_module(search, name, source.path, named=source.own)
+            if source.own or not imported.scope:
+                self._startup.note(source.path, search, name)
 
     def _follow_facts(self, search: Search, source: Source, data: bytes) -> None:
         name = search.index.name_of(source.path) or ""
         is_package = source.path.endswith(_INITS)
         package = name if is_package else name.rpartition(".")[0]
         runs = source.own or source.path in self._named or source.path.endswith("/__main__.py")
+        if source.own or not name:
+            self._startup.add_file(source.path)
         facts = read_facts(data, name, package, runs=runs)
         if facts is None:
             self._findings.append(unparsed(source.path))
             for imported in text_imports(data):
                 self._follow(search, source, imported)
             return
-        for imported in facts.imports:
+        for imported in facts.imports if source.own else run_imports(facts, name):
             self._follow(search, source, imported)
         for module, line in facts.dynamics.modules if name not in tight().spots else ():
             self._follow(search, source, Import(module, line=line))
         self._follow_names(search, source, facts)
         if is_package and facts.lazy:
-            self._lazy.setdefault(name, (search, source, facts))
-            for attribute, askers in tuple(self._accessed.get(name, {}).items()):
-                for because in tuple(askers):
-                    self._ask(name, attribute, because)
+            for asked in self._accesses.add_package(LazyPackage(name, search, source, facts)):
+                self._answer(*asked)
         for path in self._data.named(data, self._top_of(search, source.path)) if name else ():
             self._take_named_data(search, path, source.path)
         if name and not source.own:
@@ -140,23 +151,32 @@ class ModuleClosure(ImportClosure):
     def _follow_names(self, search: Search, source: Source, facts: Facts) -> None:
         """Dotted names in strings that are modules, and what is asked of imported packages."""
         standard = search.index.is_standard(source.path)
+        own = search.index.name_of(source.path) or ""
         for name in () if standard else facts.names:
             if name.partition(".")[0] in search.index.providers:
                 self._reach_named(search, name, source.path)
+        if standard and (facts.dynamics.handed or facts.dynamics.spots):
+            for name in filter(search.index.standard, facts.names):
+                self._reach_module(search, name, source.path)
         for word in () if standard else facts.words:
             if word in search.index.providers and word not in hidden().weak:
                 self._reach_module(search, word, source.path)
-        for prefix in facts.prefixes if facts.dynamics.spots else ():
+        for prefix in facts.prefixes if facts.dynamics.spots or facts.dynamics.handed else ():
             if prefix.partition(".")[0] in search.index.providers and "." in prefix:
                 self._take_whole(search, prefix, source.path)
         for name in facts.accesses:
             dots = len(name) - len(name.lstrip("."))
             absolute = search.absolute(source.path, Import(name[dots:], level=dots))
             self._note_access(absolute, source.path)
-        for imported in facts.imports:
+        imports = facts.imports if source.own else run_imports(facts, own)
+        for imported in imports:
             module = search.absolute(source.path, imported)
             for attribute in imported.names:
                 self._note_access(f"{module}.{attribute}", source.path)
+
+    def _note_access(self, name: str, because: str) -> None:
+        for asked in self._accesses.note(name, because):
+            self._answer(*asked)
 
     def _reach_named(self, search: Search, name: str, because: str) -> None:
         """A string that names a module, or something in a module that is no top-level one."""
@@ -166,45 +186,22 @@ class ModuleClosure(ImportClosure):
         if search.index.file_of(name) or ("." in parent and search.index.file_of(parent)):
             self._reach_module(search, name, because)
 
-    def _note_access(self, name: str, because: str) -> None:
-        """Somebody asks, by its text, for each part of a dotted name from the part before it."""
-        parts = name.split(".")
-        for depth in range(1, len(parts)):
-            package, attribute = ".".join(parts[:depth]), parts[depth]
-            askers = self._accessed.setdefault(package, {}).setdefault(attribute, {})
-            if because not in askers:
-                askers[because] = None
-                if package in self._lazy:
-                    self._ask(package, attribute, because)
-
-    def _ask(self, package: str, attribute: str, because: str) -> None:
-        """What a package that loads its members when asked (PEP 562) loads for ``attribute``."""
-        search, source, facts = self._lazy[package]
-        known = attribute in facts.bound or attribute.startswith("__")
-        if known or (package, attribute) in self._asked or because == source.path:
-            return
-        if attribute not in self._attributes_of(because):
-            return
-        self._asked.add((package, attribute))
-        module = f"{package}.{attribute}"
+    def _answer(self, package: LazyPackage, attribute: str, because: str) -> None:
+        """What a lazy package loads for ``attribute``."""
+        search, source, facts = package.search, package.source, package.facts
+        module = f"{package.name}.{attribute}"
         if search.index.file_of(module):
+            self._startup.note(because, search, module)
             self._reach_module(search, module, because)
         elif not facts.star:
             for names, imported in facts.deferred:
                 if not names or attribute in names:
+                    self._startup.note(because, search, search.absolute(source.path, imported))
                     self._follow(search, source, imported)
             if facts.replaced or any(
                 spot.lazy and spot.pieces[0] is None for spot in facts.dynamics.spots
             ):
-                self._take_whole(search, package, source.path)
-
-    def _attributes_of(self, path: str) -> frozenset[str]:
-        """What a source really asks for: not in its comments or texts."""
-        if path not in self._attributes:
-            entry = self._world.rootfs.get(path)
-            data = self._world.rootfs.read_bytes(entry) if entry is not None else b""
-            self._attributes[path] = attributes_in(data)
-        return self._attributes[path]
+                self._take_whole(search, package.name, source.path)
 
     def _follow_dynamics(self, search: Search, source: Source, facts: Facts, package: str) -> None:
         for listed in facts.listed:
@@ -318,8 +315,11 @@ class ModuleClosure(ImportClosure):
         root = search.index.root_of(path) or ""
         return f"{root}/{path[len(root) + 1 :].partition('/')[0]}"
 
-    def _take_whole(self, search: Search, package: str, because: str) -> None:
-        """Keep a package with all that lies below it, tests left out."""
+    def _take_whole(
+        self, search: Search, package: str, because: str, *, named: bool = False
+    ) -> None:
+        """Keep a package with all that lies below it, tests left out; ``named``: by the user's own
+        code."""
         if package in self._wholes:
             return
         self._wholes.add(package)
@@ -335,6 +335,8 @@ class ModuleClosure(ImportClosure):
                     continue
                 if "__pycache__/" not in below:
                     self._take(search, entry.path, because)
+                    if named:
+                        self._startup.add_file(entry.path)
 
     def _follow_hint(self, search: Search, module: str, because: str) -> None:
         """A module that text names; a package so named is handed to a framework, which loads its
@@ -343,8 +345,9 @@ class ModuleClosure(ImportClosure):
         if top not in search.index.providers or (top in hidden().weak and not is_command(because)):
             return
         self._reach_module(search, module, because, named=True)
+        self._startup.add_module(search, module)
         if dot and search.index.file_of(module) and search.index.places(module):
-            self._take_whole(search, module, because)
+            self._take_whole(search, module, because, named=True)
 
     def _take_own(self, source: Source, code: Code, searches: Iterable[Search]) -> None:
         super()._take_own(source, code, searches)

@@ -6,6 +6,7 @@ What the two granularities share; each is a module of its own.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -33,6 +34,12 @@ _STARTUP_MODULES = ("sitecustomize", "usercustomize")
 
 _SYSTEM_ZONES = "/usr/share/zoneinfo"
 
+_LOADED = re.compile(
+    rb"""sys\.modules(?:\.get\(|\[)\s*["'](\w+)|["'](\w+)["']\s+(?:not\s+)?in\s+sys\.modules\b"""
+)
+"""Whether a module is loaded already: matplotlib.pyplot asks that of IPython before it imports
+parts of it, which never happens unless something else runs IPython."""
+
 
 class ImportClosure:
     """What closures over imports share. Feed one code and names, then ``drain`` what they need.
@@ -47,6 +54,7 @@ class ImportClosure:
         self._sources: dict[tuple[str, bytes], Source] = {}
         self._waiting: list[tuple[Search, Source, Import]] = []
         self._named: set[str] = set()
+        self._asks_loaded: dict[str, frozenset[str]] = {}
         self._hints: dict[tuple[str, str], None] = {}
         self._findings: deque[Finding] = deque()
         self._plugins = PluginGroups()
@@ -122,6 +130,10 @@ class ImportClosure:
                 for module in self._native_imports(search, entry.path, name, words):
                     self._reach_native(search, module, entry.path)
 
+    def loaded_at_start(self) -> set[str]:
+        """The sources that are worth their bytecode alone; the others' is kept in any case."""
+        return set()
+
     def _reach_native(self, search: Search, module: str, because: str) -> None:
         """Reach a module that an extension names."""
         raise NotImplementedError
@@ -146,6 +158,7 @@ class ImportClosure:
             data = self._world.rootfs.read_bytes(source.entry)
         names = self._candidates(source, data, searches)
         if not source.own:
+            self._asks_loaded[source.path] = _tops_asked_for(data)
             self._note_dependency_traits(source, data, names)
         if "zoneinfo" in names:
             self._reach_zones(searches, source.path)
@@ -259,13 +272,21 @@ class ImportClosure:
         return bool(targets)
 
     def _counts(self, search: Search, source: Source, imported: Import, top: str) -> bool:
+        if self._is_conditional(source, top):
+            return False
         return source.path in self._named or search.is_needed(source, imported, top)
+
+    def _is_conditional(self, source: Source, top: str) -> bool:
+        """Whether ``source`` asks first whether a tool is loaded: then something else has to bring
+        that."""
+        return not hidden().weak[top] and top in self._asks_loaded.get(source.path, ())
 
     def _retry_weak(self) -> bool:
         """Follow the weak imports of modules that the user's code turned out to name."""
         waiting, self._waiting = self._waiting, []
         for search, source, imported in waiting:
-            if source.path in self._named:
+            top = search.absolute(source.path, imported).partition(".")[0]
+            if source.path in self._named and not self._is_conditional(source, top):
                 self._follow(search, source, imported)
             else:
                 self._waiting.append((search, source, imported))
@@ -355,6 +376,13 @@ class ImportClosure:
         line = line if asker == because else 0
         need = Need(path, group, reason, because, scope, optional=True, line=line)
         self._findings.append(need)
+
+
+def _tops_asked_for(data: bytes) -> frozenset[str]:
+    """The modules of which a source asks whether they are loaded."""
+    if b"sys.modules" not in data:
+        return frozenset()
+    return frozenset(name.decode("ascii", "replace") for m in _LOADED.findall(data) for name in m)
 
 
 def is_local_project(world: World, dist: Distribution) -> bool:

@@ -94,7 +94,7 @@ class PythonRuntime(Runtime):
         if entry.is_directory:
             return
         name = entry.path.rpartition("/")[2]
-        if name.endswith(".py"):
+        if name.endswith(".py") and (not self._granular or self._is_own(entry.path)):
             yield from bytecode_needs(self.world, entry.path)
         if is_interpreter(name) and (entry.is_symlink or entry.is_executable):
             yield from self._interpreter(entry)
@@ -327,6 +327,8 @@ class PythonRuntime(Runtime):
                 if target in kept:
                     yield Need(link, Group.RUNTIME, f"{base.label} interpreter", target)
         if not found:
+            for path in sorted(self._closure.loaded_at_start()):
+                yield from bytecode_needs(self.world, path)
             yield from program_doubts(self.world, self._closure.programs, kept)
             yield from import_doubts(self.world, self._closure.unfollowed())
 

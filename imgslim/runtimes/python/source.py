@@ -70,6 +70,7 @@ class Import:
     """``import module`` (no ``names``), or ``from module import names`` with ``level`` dots.
 
     ``firm``: done whenever the module is loaded, outside of functions, conditions and ``try``.
+    ``scope``: the line of the outermost function that it is in; 0 outside of functions.
     """
 
     module: str
@@ -77,6 +78,7 @@ class Import:
     level: int = 0
     line: int = 0
     firm: bool = False
+    scope: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Hidden:
     test_prefixes: tuple[str, ...]
     left_out_names: frozenset[str]
     test_suffixes: tuple[str, ...]
+    test_tools: frozenset[str]
     group_names: frozenset[str]
     group_prefixes: tuple[str, ...]
     plugin_markers: tuple[bytes, ...]
@@ -100,6 +101,7 @@ def hidden() -> Hidden:
         test_prefixes=tuple(tests["prefixes"]),
         left_out_names=frozenset(tests["left_out"]),
         test_suffixes=tuple(tests["suffixes"]),
+        test_tools=frozenset(tests["tools"]),
         group_names=frozenset(groups["names"]),
         group_prefixes=tuple(groups["prefixes"]),
         plugin_markers=tuple(marker.encode() for marker in groups["markers"]),
@@ -122,6 +124,8 @@ class Tight:
     """Suffixes that no running program reads; under True those of ``tight`` too."""
     compiling: frozenset[str]
     spots: dict[str, tuple[str, ...]]
+    for_people: frozenset[str]
+    """Modules whose functions import for tests and documentation alone."""
     also: dict[str, tuple[str, ...]]
     standard: tuple[str, ...]
     tools: frozenset[str]
@@ -140,6 +144,9 @@ def tight() -> Tight:
         },
         compiling=frozenset(waste["compiling"]),
         spots={row["module"]: tuple(row["loads"]) for row in table.get("spot", ())},
+        for_people=frozenset(
+            row["module"] for row in table.get("spot", ()) if not row.get("functions", True)
+        ),
         also={row["module"]: tuple(row["loads"]) for row in table.get("also", ())},
         standard=tuple(table["standard"]["modules"]),
         tools=frozenset(table["standard"]["tools"]),
