@@ -56,7 +56,8 @@ class _Database:
 def read_dpkg(rootfs: Rootfs) -> tuple[Package, ...]:
     """Every package in state "installed", sorted by key; empty without a database.
 
-    A damaged stanza, or a package without its list, yields what is left of it.
+    A damaged stanza yields what is left of it; the files of a package without its list are those
+    that have checksums, as in a slim image.
     """
     rows = [*_status_rows(rootfs), *_status_d_rows(rootfs)]
     if not rows:
@@ -68,7 +69,8 @@ def read_dpkg(rootfs: Rootfs) -> tuple[Package, ...]:
         candidate = Candidate(_key(stanza, native), stanza.get("Architecture", ""))
         database.installed.add(stanza["Package"], candidate, _names(stanza.get("Provides", "")))
     found = {package.key: package for package in (_package(database, *row) for row in rows)}
-    if any(where for _, where in rows):
+    lists = [package.database for package in found.values()]
+    if any(where for _, where in rows) or not all(map(rootfs.lookup, lists)):
         found = _with_links(rootfs, found)
     return tuple(found[key] for key in sorted(found))
 
@@ -173,6 +175,10 @@ def _package(database: _Database, stanza: Stanza, status_d: str) -> Package:
         record = _info_file(database, stanza, "list")
         listed = database.rootfs.read_text(record).split("\n")
     conffiles = _conffiles(database, name, stanza.get("Conffiles", ""))
+    if not status_d and database.rootfs.lookup(record) is None:
+        # A slim image has the checksums alone: links and directories are not in them.
+        sums = parse_md5sums(database.rootfs.read_text(md5sums))
+        listed = [*(path for path, _ in sums), *conffiles]
     relations = f"{stanza.get('Pre-Depends', '')},{stanza.get('Depends', '')}"
     depends = database.installed.resolve(parse_relations(relations), architecture)
     key = _key(stanza, database.native)
@@ -205,13 +211,13 @@ def _find_all(database: _Database, package: str, listed: Iterable[str]) -> Itera
     find, diversions = database.paths.find, database.diversions
     for path in listed:
         if path in diversions:
-            path = _diverted(diversions, package, path)
+            path = diverted(diversions, package, path)
         found = find(path) if path and path != "/." else None
         if found is not None:
             yield found
 
 
-def _diverted(diversions: Mapping[str, tuple[str, str]], package: str, path: str) -> str:
+def diverted(diversions: Mapping[str, tuple[str, str]], package: str, path: str) -> str:
     target, owner = diversions.get(path, (path, package))
     return path if owner == package else target
 
@@ -226,7 +232,7 @@ def _conffiles(database: _Database, package: str, text: str) -> dict[str, Checks
         words = line.split()
         if len(words) < 2 or words[-1] == "remove-on-upgrade" or words[1] == "newconffile":
             continue
-        path = database.paths.find(_diverted(database.diversions, package, words[0]))
+        path = database.paths.find(diverted(database.diversions, package, words[0]))
         if path is not None:
             found[path] = ("md5", words[1])
     return found
@@ -235,15 +241,15 @@ def _conffiles(database: _Database, package: str, text: str) -> dict[str, Checks
 def _md5sums(database: _Database, package: str, path: str) -> dict[str, Checksum]:
     found: dict[str, Checksum] = {}
     for listed, checksum in parse_md5sums(database.rootfs.read_text(path)):
-        canonical = database.paths.find(_diverted(database.diversions, package, listed))
+        canonical = database.paths.find(diverted(database.diversions, package, listed))
         if canonical is not None:
             found[canonical] = checksum
     return found
 
 
 def _with_links(rootfs: Rootfs, packages: Mapping[str, Package]) -> dict[str, Package]:
-    """Give links to a ``status.d`` package's files, in its own directories, to that package:
-    md5sums files name no links, and a shared library is reached through one."""
+    """Give links to the files of a package, in its own directories, to that package: md5sums files
+    name no links, and a shared library is reached through one."""
     owners = {path: key for key, package in packages.items() for path in package.files}
     directories = {(key, path.rpartition("/")[0]) for path, key in owners.items()}
     links: dict[str, list[str]] = {}
