@@ -1,10 +1,10 @@
-"""Build a slim image with the engine and weigh it; nothing else stays in the engine."""
+"""Build a slim image with the engine, weigh it and verify it; nothing else stays in the engine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imgslim.dockerfile import base_reference
@@ -12,19 +12,23 @@ from imgslim.engine import Engine, EngineImage, connect
 from imgslim.errors import EngineError, ImageNotFoundError, UsageError
 from imgslim.layers import load_layers
 from imgslim.model import Image
+from imgslim.rootfs import Rootfs, merge_layers
 from imgslim.sources import open_image
 from imgslim.sources.location import Location, Transport, parse_location
 from imgslim.sources.reference import canonical
+from imgslim.verify import Expected, Verification, verify_image
 
 _LOADABLE = (Transport.ARCHIVE, Transport.DOCKER_ARCHIVE, Transport.OCI_ARCHIVE)
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A built image. ``size_bytes`` are regular files over all layers, a hard link once."""
+    """A built image. ``size_bytes`` are regular files over all layers, a hard link once;
+    ``verification`` compares it with the plan, if that was asked for."""
 
     image_id: str
     size_bytes: int
+    verification: Verification | None = None
 
 
 def build_slim(
@@ -33,8 +37,10 @@ def build_slim(
     dockerfile: str,
     tag: str,
     on_line: Callable[[str], None] | None = None,
+    expected: Expected | None = None,
 ) -> Built:
-    """Build ``dockerfile`` as ``tag`` and measure the result by saving it.
+    """Build ``dockerfile`` as ``tag``, save the result, measure it and compare it with what is
+    ``expected`` of it.
 
     ``image`` is the fat one, as it was read from ``location``; one that is no engine's is loaded
     for the build and removed again if it was not there before. ``on_line`` gets the builder's
@@ -48,13 +54,23 @@ def build_slim(
         )
     with connect() as engine, _base_in_engine(engine, location, image, base):
         image_id = engine.build(dockerfile, tag, on_line)
-    return Built(image_id, measure_image(image_id))
+    return read_built(image_id, expected)
+
+
+def read_built(image_id: str, expected: Expected | None = None) -> Built:
+    """The measures of an image in the engine, which is saved once for all of them."""
+    with open_image(f"docker-daemon:{image_id}") as image:
+        layers = load_layers(image)
+        built = Built(image_id, sum(layer.size_bytes for layer in layers))
+        if expected is None:
+            return built
+        with Rootfs(merge_layers(layers), [layer.blob for layer in layers]) as rootfs:
+            return replace(built, verification=verify_image(expected, image, rootfs))
 
 
 def measure_image(reference: str) -> int:
     """Bytes of regular files over all layers of an image in the engine, a hard link once."""
-    with open_image(f"docker-daemon:{reference}") as image:
-        return sum(layer.size_bytes for layer in load_layers(image))
+    return read_built(reference).size_bytes
 
 
 @contextmanager

@@ -36,8 +36,12 @@ class Choices:
     """The user's decisions about one plan.
 
     ``keep`` and ``drop`` are absolute paths or globs (the patterns of ``rootfs.glob_regex``), a
-    directory standing for all that lies below it. Without ``bytecode``, compiled Python sources
-    (``__pycache__``) are left out. With ``strip``, what only debuggers read of ELF files is.
+    directory standing for all that lies below it, or the keys of packages (``deb:NAME``);
+    ``keep_packages`` and ``drop_packages`` are such keys or bare names. ``compose`` and
+    ``kubernetes`` are files of this host whose services run the image: those of the names in
+    ``services``, else those that name it. Without ``bytecode``, compiled Python sources
+    (``__pycache__``) are left out. With ``strip``, what only debuggers read of ELF files is:
+    ``strip_on_host`` by this machine's tools, else by the image's own in the build.
     """
 
     level: Level = Level.BALANCED
@@ -45,3 +49,9 @@ class Choices:
     drop: tuple[str, ...] = ()
     bytecode: bool = True
     strip: bool = False
+    strip_on_host: bool = False
+    keep_packages: tuple[str, ...] = ()
+    drop_packages: tuple[str, ...] = ()
+    compose: tuple[str, ...] = ()
+    kubernetes: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()

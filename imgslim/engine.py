@@ -39,12 +39,14 @@ _LAST_STEP_WAIT_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class EngineImage:
-    """An image as an engine describes it. ``size_bytes`` is what the engine says it takes."""
+    """An image as an engine describes it. ``size_bytes`` is what the engine says it takes,
+    ``diff_ids`` are its layers' (empty where they were not asked for)."""
 
     id: str
     tags: tuple[str, ...]
     repo_digests: tuple[str, ...]
     size_bytes: int
+    diff_ids: tuple[str, ...] = ()
 
 
 def connect() -> Engine:
@@ -144,12 +146,14 @@ class Engine:
         """What the engine knows of an image; a name without a tag means ``latest``."""
         with _calls(reference):
             found = self._client.inspect_image(reference)
-        return EngineImage(
-            id=found["Id"],
-            tags=tuple(tag for tag in found.get("RepoTags") or () if _NONE not in tag),
-            repo_digests=tuple(one for one in found.get("RepoDigests") or () if _NONE not in one),
-            size_bytes=found.get("Size") or 0,
-        )
+        return _described(found)
+
+    def images(self) -> tuple[EngineImage, ...]:
+        """All images that have a name, without their layers; the smallest first."""
+        with _calls():
+            rows = self._client.images()
+        named = (image for image in map(_described, rows) if image.tags)
+        return tuple(sorted(named, key=lambda image: (image.size_bytes, image.tags)))
 
     def image_size(self, reference: str) -> int:
         """The bytes that the engine says an image takes, all its layers together."""
@@ -193,7 +197,7 @@ class Engine:
         tag: str | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> str:
-        """Build a Dockerfile that needs no context, and return the image's id.
+        """Build a Dockerfile that needs no context, from nothing cached; return the image's id.
 
         ``on_line`` gets the builder's output. Whatever happens, Ctrl-C too, no container and no
         image of an earlier stage or an unfinished build stays, unless it was there before. The
@@ -211,6 +215,9 @@ class Engine:
                     tag=tag,
                     rm=True,
                     forcerm=True,
+                    # The legacy builder's cache compares files without their times, and would
+                    # bring those of an earlier build.
+                    nocache=True,
                     decode=True,
                 ):
                     build.read(row)
@@ -282,6 +289,16 @@ class Engine:
         except APIError:
             return False
         return True
+
+
+def _described(row: dict[str, Any]) -> EngineImage:
+    return EngineImage(
+        id=row["Id"],
+        tags=tuple(tag for tag in row.get("RepoTags") or () if _NONE not in tag),
+        repo_digests=tuple(one for one in row.get("RepoDigests") or () if _NONE not in one),
+        size_bytes=row.get("Size") or 0,
+        diff_ids=tuple((row.get("RootFS") or {}).get("Layers") or ()),
+    )
 
 
 class _Build:

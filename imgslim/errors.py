@@ -6,11 +6,15 @@
     ├── ImageNotFoundError (4)    no such image, archive or platform
     ├── PathNotFoundError (4)     no such path in the image
     ├── ArchiveError (5)          not an archive, truncated, unknown compression, missing layer
+    ├── PlanFileError (5)         not a plan that analyze wrote, or not a whole one
     ├── DigestMismatchError (6)   the bytes are not those that the manifest promises
     ├── UnsupportedImageError (7) a Windows image, nothing to run, a command a platform interprets
     ├── EntrypointError (8)       the program that the image runs is not in it
     ├── OutputError (9)           an output file exists or cannot be written, no space left
     ├── BrokenPlanError (10)      --drop leaves out what the image needs
+    ├── DockerfileError (11)      the Dockerfile of --source cannot be read or extended
+    ├── BaseImageError (12)       the image of --base cannot run what would be laid over it
+    ├── VerificationError (13)    the built image is not what the plan says
     └── Interrupted (130)         Ctrl-C, as shells have it
 
 The messages are one line: what happened, on which path or image. ``hint`` says what to do next.
@@ -61,6 +65,12 @@ class ArchiveError(ImgslimError):
     exit_code = 5
 
 
+class PlanFileError(ImgslimError):
+    """The file is no plan as ``analyze --format json`` writes it, or of another version."""
+
+    exit_code = 5
+
+
 class DigestMismatchError(ImgslimError):
     """A blob's bytes do not hash to the digest by which it is named."""
 
@@ -89,6 +99,24 @@ class BrokenPlanError(ImgslimError):
     """The user's ``--drop`` leaves out what something kept needs, and no ``--force`` was given."""
 
     exit_code = 10
+
+
+class DockerfileError(ImgslimError):
+    """The user's Dockerfile (``--source``) has no such stage, or is none that a builder takes."""
+
+    exit_code = 11
+
+
+class BaseImageError(ImgslimError):
+    """What is kept cannot run on, or be laid over, the image that ``--base`` names."""
+
+    exit_code = 12
+
+
+class VerificationError(ImgslimError):
+    """An image differs from its plan in more than what no Dockerfile can say."""
+
+    exit_code = 13
 
 
 class Interrupted(ImgslimError):  # noqa: N818 - it names what happened, not a fault

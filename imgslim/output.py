@@ -7,7 +7,9 @@ import errno
 import os
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from imgslim.errors import OutputError
 
@@ -46,26 +48,54 @@ def write_output(text: str, target: str, *, force: bool) -> None:
 
     The file is written beside its place and then moved there. Raises OutputError, ReaderGone.
     """
-    data = text.encode("utf-8", "surrogateescape")
+    write_chunks([text.encode("utf-8", "surrogateescape")], target, force=force)
+
+
+def write_chunks(chunks: Iterable[bytes], target: str, *, force: bool) -> None:
+    """The same for bytes that come in chunks, as large as they like together."""
     if target == STANDARD_OUTPUT:
-        _write_standard_output(data)
+        _write_standard_output(chunks)
         return
+    check_output(target, force=force)
+    if not is_replaceable(target):
+        try:
+            with Path(target).open("wb") as file:
+                file.writelines(chunks)
+        except OSError as error:
+            raise _unwritable(target, error) from error
+        return
+    with open_output(target, force=force) as file:
+        file.writelines(chunks)
+
+
+def is_replaceable(target: str) -> bool:
+    """Whether ``target`` is, or will be, a regular file: no pipe, no device."""
+    path = Path(target)
+    return target != STANDARD_OUTPUT and (path.is_file() or not path.exists())
+
+
+@contextlib.contextmanager
+def open_output(target: str, *, force: bool) -> Iterator[BinaryIO]:
+    """A new file that one can seek in, beside ``target``, which it becomes when the block ends; an
+    error in the block leaves nothing of it. For what ``is_replaceable``.
+
+    Raises OutputError, also for every OSError in the block.
+    """
     check_output(target, force=force)
     # A link stays a link: its target is what gets the new content.
     path = Path(target).resolve()
     try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(data)
-        else:
-            _write_beside(path, data, target, force=force)
+        with _beside(path, target, force=force) as file:
+            yield file
     except OSError as error:
         raise _unwritable(target, error) from error
 
 
-def _write_standard_output(data: bytes) -> None:
+def _write_standard_output(chunks: Iterable[bytes]) -> None:
     try:
         sys.stdout.flush()
-        sys.stdout.buffer.write(data)
+        for chunk in chunks:
+            sys.stdout.buffer.write(chunk)
         sys.stdout.buffer.flush()
     except BrokenPipeError as error:
         # What is left in the buffer would fail again in Python's own flush at exit.
@@ -78,12 +108,13 @@ def _write_standard_output(data: bytes) -> None:
         raise _unwritable("standard output", error) from error
 
 
-def _write_beside(path: Path, data: bytes, target: str, *, force: bool) -> None:
+@contextlib.contextmanager
+def _beside(path: Path, target: str, *, force: bool) -> Iterator[BinaryIO]:
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     part = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.chmod(path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask())

@@ -1,4 +1,5 @@
-"""The two jobs, each a straight line over the stages: analyze an image, render its Dockerfile."""
+"""The jobs, each a straight line over the stages: analyze an image, render its Dockerfile, verify
+what was built of it."""
 
 from __future__ import annotations
 
@@ -7,10 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from imgslim.bases import Base, Overlay, built_keeps, lay_over
+from imgslim.bases.proposals import Candidate, Proposal, compare_bases, possible_bases
 from imgslim.choices import Choices
-from imgslim.decisions import BROKEN, RISKS, NextLevel
-from imgslim.dockerfile import dockerfile_problems, render_dockerfile
-from imgslim.errors import BrokenPlanError
+from imgslim.decisions import BROKEN, RISKS, NextLevel, keeping
+from imgslim.deployments import load_services, select_services
+from imgslim.dockerfile import dockerfile_problems, render_dockerfile, render_on_base
+from imgslim.dockerfile.source import Head
+from imgslim.engine import connect
+from imgslim.errors import BrokenPlanError, UnsupportedImageError, VerificationError
 from imgslim.layers import OnProgress, load_layers
 from imgslim.model import Image, Layer, Plan, Problem
 from imgslim.packages import load_packages, unread_databases
@@ -20,7 +26,14 @@ from imgslim.rootfs import Rootfs, merge_layers
 from imgslim.roots import resolve_roots
 from imgslim.runtimes.registry import start_runtimes
 from imgslim.sources import open_image
+from imgslim.verify import Verification, verify_image
+from imgslim.verify.allowed import foreseen
+from imgslim.verify.digests import digests_of_keeps
+from imgslim.verify.expected import Expected, expected_of, on_base
 from imgslim.world import World
+
+_SMALL_BASE = 3
+"""How many times as large as the plan an image may be that shares no layer with the fat one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +67,15 @@ def open_world(
 ) -> Iterator[OpenedImage]:
     """Open the image at ``location`` and merge it; temporary files live as long as this.
 
-    Raises the errors of ``imgslim.errors`` for the location and for a damaged image.
+    Raises the errors of ``imgslim.errors`` for the location, for a damaged image, and for
+    deployment files of ``choices`` that do not run it.
     """
+    choices = choices or Choices()
+    deployed = load_services(choices)
     with open_image(
         location, platform=platform, check_digests=check_digests, on_progress=on_progress
     ) as image:
+        services = select_services(deployed, image, choices.services)
         layers = load_layers(image, on_progress=on_progress)
         with Rootfs(merge_layers(layers), [layer.blob for layer in layers]) as rootfs:
             packages = load_packages(rootfs)
@@ -68,7 +85,8 @@ def open_world(
                 image.platform,
                 packages,
                 image.history,
-                choices or Choices(),
+                choices,
+                services,
             )
             yield OpenedImage(image, layers, world)
 
@@ -120,8 +138,7 @@ def weigh_next_level(world: World, plan: Plan, also_run: Sequence[str] = ()) -> 
 
 def cost_of_keeping(world: World, plan: Plan, pattern: str, also_run: Sequence[str] = ()) -> int:
     """The bytes by which ``--keep pattern`` would make the image of ``plan`` larger."""
-    kept = (*world.choices.keep, pattern)
-    larger = derive_plan(_with(world, keep=kept), also_run)
+    larger = derive_plan(replace(world, choices=keeping(world, pattern)), also_run)
     return larger.slim_size_bytes - plan.slim_size_bytes
 
 
@@ -139,11 +156,111 @@ def check_drops(plan: Plan) -> None:
         )
 
 
-def rewrite(analysis: Analysis) -> str:
-    """The text of the slim image's Dockerfile. Raises UnsupportedImageError."""
-    return render_dockerfile(analysis.image, analysis.world.rootfs, analysis.plan)
+def rewrite(analysis: Analysis, source: Head | None = None) -> str:
+    """The text of the slim image's Dockerfile, from the fat image or behind the user's own stages.
+    Raises UnsupportedImageError, DockerfileError."""
+    return render_dockerfile(analysis.image, analysis.world.rootfs, analysis.plan, source)
+
+
+@contextmanager
+def open_base(
+    location: str, *, platform: str | None = None, on_progress: OnProgress | None = None
+) -> Iterator[Base]:
+    """The image to build a slim one upon, in place of an empty one, readable while it is open."""
+    with open_image(location, platform=platform, on_progress=on_progress) as image:
+        layers = load_layers(image, on_progress=on_progress)
+        with Rootfs(merge_layers(layers), [layer.blob for layer in layers]) as rootfs:
+            yield Base(image, rootfs, sum(layer.size_bytes for layer in layers))
+
+
+def overlay_on(analysis: Analysis, base: Base) -> Overlay:
+    """What of the plan ``base`` lacks. Raises BaseImageError where it cannot carry the plan."""
+    return lay_over(analysis.image, analysis.world.rootfs, analysis.plan, base)
+
+
+def propose_base(
+    analysis: Analysis, *, on_progress: OnProgress | None = None
+) -> tuple[Proposal, ...]:
+    """The engine's images as bases of the plan, compared, the best first. Raises EngineError."""
+    limit_bytes = _SMALL_BASE * analysis.plan.slim_size_bytes
+    diff_ids = tuple(layer.diff_id for layer in analysis.image.layers)
+    with connect() as engine:
+        names = {image.tags[0]: engine.inspect(image.id) for image in engine.images()}
+    candidates = (
+        Candidate(name, image.id, image.size_bytes, image.diff_ids) for name, image in names.items()
+    )
+
+    def weigh(reference: str) -> tuple[int, int]:
+        with open_base(f"docker-daemon:{reference}", on_progress=on_progress) as base:
+            return base.size_bytes, overlay_on(analysis, base).copied_bytes
+
+    image_id = analysis.image.image_id
+    return compare_bases(possible_bases(candidates, image_id, diff_ids, limit_bytes), weigh)
+
+
+def rewrite_on_base(analysis: Analysis, overlay: Overlay) -> str:
+    """The text of the Dockerfile that builds the slim image upon another. Raises
+    UnsupportedImageError."""
+    return render_on_base(analysis.image, analysis.world.rootfs, overlay)
+
+
+def unsayable_on_base(analysis: Analysis, overlay: Overlay) -> tuple[Problem, ...]:
+    """What no Dockerfile can say or bring of the plan, or take away of the base."""
+    return (*unsayable(replace(analysis, plan=overlay.plan)), *overlay.problems)
+
+
+def expect_on_base(analysis: Analysis, overlay: Overlay) -> Expected:
+    """What the image that is built of the plan upon a base must be."""
+    plan = replace(analysis.plan, keeps=built_keeps(analysis.plan, overlay))
+    digests = digests_of_keeps(analysis.world.rootfs, plan.keeps)
+    problems = unsayable_on_base(analysis, overlay)
+    expected = expected_of(analysis.image, plan, digests, problems)
+    return on_base(expected, overlay.base.image, overlay.base.rootfs)
 
 
 def unsayable(analysis: Analysis) -> tuple[Problem, ...]:
     """What no Dockerfile can say or bring of the plan, such as a newline in an ENV value."""
-    return dockerfile_problems(analysis.image, analysis.world.rootfs, analysis.plan)
+    files = dockerfile_problems(analysis.image, analysis.world.rootfs, analysis.plan)
+    return (*files, *foreseen(analysis.image, analysis.plan.keeps))
+
+
+def expect(analysis: Analysis) -> Expected:
+    """What the image that is built of the plan must be; every kept file is read for its digest.
+
+    Where no Dockerfile can bring the plan at all, nothing of it is forgiven.
+    """
+    try:
+        problems = unsayable(analysis)
+    except UnsupportedImageError:
+        problems = ()
+    digests = digests_of_keeps(analysis.world.rootfs, analysis.plan.keeps)
+    return expected_of(analysis.image, analysis.plan, digests, problems)
+
+
+def verify(
+    location: str,
+    expected: Expected,
+    *,
+    platform: str | None = None,
+    check_digests: bool = False,
+    on_progress: OnProgress | None = None,
+) -> tuple[Image, Verification]:
+    """Compare the slim image at ``location`` with what its plan expects; the fat one is not read.
+
+    Raises the errors of ``imgslim.errors`` for the location and for a damaged image.
+    """
+    with open_image(
+        location, platform=platform, check_digests=check_digests, on_progress=on_progress
+    ) as image:
+        layers = load_layers(image, on_progress=on_progress)
+        with Rootfs(merge_layers(layers), [layer.blob for layer in layers]) as rootfs:
+            return image, verify_image(expected, image, rootfs, on_progress)
+
+
+def check_verified(reference: str, result: Verification) -> None:
+    """Raise VerificationError where the image ``reference`` is not as planned."""
+    if result.differences:
+        raise VerificationError(
+            f"{reference} is not as planned (differences: {len(result.differences):,})",
+            hint="each is named above with what most likely made it; docs/copies.md says more",
+        )

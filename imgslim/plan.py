@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from imgslim.databases import with_databases
 from imgslim.decisions import Decisions, Refused, blames_drop, decide, drop_problems
 from imgslim.doubts import find_doubts, price_unresolved
 from imgslim.model import (
@@ -66,17 +67,15 @@ def build_plan(
         world = world.without(decisions.gone(world.rootfs))
         runtimes = _restarted(runtimes, world)
         closure = _close(world, roots, runtimes, origin_of, Decisions(decisions.needs))
-    keeps = tuple(sorted(closure.kept.values(), key=lambda keep: keep.entry.path))
-    drops = tuple(
-        Drop(entry, origin_of(path))
-        for path, entry in sorted(entries.items())
-        if path not in closure.kept
-    )
+    keeps, about_databases = with_databases(world, closure.kept.values())
+    kept = {keep.entry.path for keep in keeps}
+    dropped = (entry for path, entry in sorted(entries.items()) if path not in kept)
+    drops = tuple(Drop(entry, origin_of(entry.path)) for entry in dropped)
     started = closure.commands.values()
     doubts = find_doubts(world, closure.kept, started, runtimes, origin_of)
     verdicts = (problem for runtime in runtimes for problem in runtime.conclude(closure))
     keeps, about_strips = plan_strips(world, keeps)
-    problems = [*closure.problems, *doubts, *verdicts, *about_strips]
+    problems = [*closure.problems, *doubts, *verdicts, *about_strips, *about_databases]
     problems = [p for p in problems if not blames_drop(p, decisions.dropped)]
     problems += drop_problems(decisions, first.refused, closure)
     problems = price_unresolved(world, closure, problems)

@@ -1,4 +1,5 @@
-"""What the image runs: entrypoint, cmd, healthcheck and the commands that the user adds.
+"""What the image runs: entrypoint, cmd, healthcheck, what the user's deployment files start, and
+the commands that the user adds.
 
 Nothing else starts the closure but these, the variables of the config, and the user's own files.
 """
@@ -8,10 +9,19 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from imgslim.commands import Argv, nearest_names, resolve_command
-from imgslim.environment import variable_needs
+from imgslim.commands import (
+    Argv,
+    Place,
+    is_system_directory,
+    join,
+    locate,
+    nearest_names,
+    resolve_command,
+)
+from imgslim.environment import is_search_path, variable_needs
 from imgslim.errors import EntrypointError, UnsupportedImageError, UsageError
-from imgslim.model import Command, Finding, Problem, Severity
+from imgslim.model import Command, Finding, Group, ImageConfig, Need, Problem, Scope, Severity
+from imgslim.model.service import Probe, Service
 from imgslim.platforms import explain_command, platform_commands
 from imgslim.world import World
 
@@ -28,16 +38,23 @@ def resolve_roots(
     UsageError for an ``also_run`` that is no command line.
     """
     found: list[Finding] = []
-    if main_argv(world) or not also_run:
+    if main_argv(world) or not (also_run or world.services):
         found += _main_command(world)
     for text in also_run:
         found += _also_run(world, text)
     found += _arguments(world)
     found += _healthcheck(world)
     found += _user(world)
+    for service in world.services:
+        found += _service(world, service)
     for name, value in dict(world.config.env).items():
         found += variable_needs(world, name, value, f"<env {name}>")
     because = {"<entrypoint>", "<cmd>", "<healthcheck>", *(f"<also-run {t}>" for t in also_run)}
+    because |= {
+        service.label(what)
+        for service in world.services
+        for what in ("", *(probe.what for probe in service.probes))
+    }
     commands = [f for f in found if isinstance(f, Command) and f.because in because]
     others = [f for f in found if f not in commands]
     return tuple(dict.fromkeys(commands)), tuple(others)
@@ -69,15 +86,22 @@ def _main_command(world: World) -> Iterator[Finding]:
             hint="say what it runs with --also-run 'CMD'",
         )
     label = "<entrypoint>" if world.config.entrypoint else "<cmd>"
+    yield from _started(world, argv, label)
+
+
+def _started(world: World, argv: Argv, label: str, place: Place | None = None) -> Iterator[Finding]:
+    """What an engine starts, which a platform's own launcher may interpret."""
     special = list(platform_commands(world, argv, label))
     yield from special
     if not any(isinstance(finding, Command) for finding in special):
-        yield from _required(world, argv, label)
+        yield from _required(world, argv, label, place)
 
 
-def _required(world: World, argv: Argv, label: str) -> Iterator[Finding]:
+def _required(
+    world: World, argv: Argv, label: str, place: Place | None = None
+) -> Iterator[Finding]:
     """A command without which the container does not start."""
-    found = list(resolve_command(world, argv, label))
+    found = list(resolve_command(world, argv, label, place))
     if not found:
         explanation = explain_command(world, argv)
         if explanation:
@@ -85,15 +109,16 @@ def _required(world: World, argv: Argv, label: str) -> Iterator[Finding]:
                 f"{label} {argv[0]}: {explanation}",
                 hint="say which program runs with --also-run 'CMD'",
             )
-        raise EntrypointError(_not_found(world, argv[0], label), hint=_hint(world, argv[0]))
+        raise EntrypointError(_not_found(world, argv[0], label, place), hint=_hint(world, argv[0]))
     yield from found
 
 
-def _not_found(world: World, word: str, label: str) -> str:
+def _not_found(world: World, word: str, label: str, place: Place | None = None) -> str:
+    place = place or Place.of(world)
     if "/" not in word:
-        path = ":".join(world.search_path)
+        path = ":".join(place.search_path)
         return f"{label} {word} is not in the image (searched PATH: {path})"
-    resolved = world.rootfs.resolve(word, base=world.working_dir)
+    resolved = world.rootfs.resolve(word, base=place.directories[0])
     if resolved.entry is None:
         leads = "" if not resolved.links else f" (it is a link to {resolved.path})"
         return f"{label} {word} is not in the image{leads}"
@@ -134,21 +159,109 @@ def _healthcheck(world: World) -> Iterator[Finding]:
     if check is None or not check.test or check.test[0] == "NONE":
         return
     form, *words = check.test
-    argv = tuple(words)
-    if form == "CMD-SHELL":
-        argv = (*(world.config.shell or ("/bin/sh", "-c")), *words)
-    if not argv:
-        return
-    found = list(resolve_command(world, argv, "<healthcheck>"))
+    if words:
+        probe = Probe("healthcheck", tuple(words), in_shell=form == "CMD-SHELL")
+        yield from _probe(world, probe, "<healthcheck>")
+
+
+def _probe(world: World, probe: Probe, label: str, place: Place | None = None) -> Iterator[Finding]:
+    """A command that is executed in the container when that runs."""
+    shell = (world.config.shell or ("/bin/sh", "-c")) if probe.in_shell else ()
+    argv = (*shell, *probe.argv)
+    found = list(resolve_command(world, argv, label, place))
     yield from found
     if not found:
+        whose = "" if label == f"<{probe.what}>" else f" of {label}"
         yield Problem(
             "missing-healthcheck",
             Severity.WARNING,
             "",
-            _not_found(world, argv[0], "the healthcheck's program"),
-            "the healthcheck fails in the fat image as well",
+            _not_found(world, argv[0], f"the {probe.what}'s program{whose}", place),
+            f"the {probe.what} fails in the fat image as well",
         )
+
+
+def _service(world: World, service: Service) -> Iterator[Finding]:
+    """A container of the user's deployment files, with its own variables and directory."""
+    label = service.label()
+    place = _place(world, service)
+    yield from _about(service)
+    entrypoint, command = _override(world.config, service)
+    argv = (*entrypoint, *command)
+    mounted = bool(argv) and _may_be_mounted(service, argv[0], place)
+    if mounted and locate(world, argv[0], place) is None:
+        yield Problem(
+            "mounted-program",
+            Severity.WARNING,
+            "",
+            f"{label} runs {argv[0]}, which is not in the image but may be in what is mounted",
+            "name what it needs of the image with --also-run",
+        )
+    elif argv and argv[0]:
+        yield from _started(world, argv, label, place)
+    if entrypoint and service.command and entrypoint[1:2] != ("-c",):
+        yield from resolve_command(world, service.command, service.label("arguments"), place)
+    for probe in service.probes:
+        yield from _probe(world, probe, service.label(probe.what), place)
+    for name, value in service.env:
+        yield from variable_needs(world, name, value, label, place)
+        if is_search_path(name) and value != world.config.env_value(name):
+            yield from _searched(world, name, value, label, place)
+
+
+def _override(config: ImageConfig, service: Service) -> tuple[Argv, Argv]:
+    """Entrypoint and cmd of a container as an engine merges them with those of the image (moby,
+    daemon/commit.go, merge; Kubernetes' containers give their command as an entrypoint)."""
+    entrypoint, command = service.entrypoint, service.command
+    if not entrypoint:
+        command = command or config.cmd
+        entrypoint = config.entrypoint if entrypoint is None else ()
+    return ((), command or ()) if entrypoint == ("",) else (entrypoint or (), command or ())
+
+
+def _place(world: World, service: Service) -> Place:
+    home = join(world.working_dir, service.working_dir or ".")
+    path = dict(service.env).get("PATH")
+    if path is None:
+        return Place((home,), world.search_path)
+    return Place((home,), tuple(join(home, part) for part in path.split(":")))
+
+
+def _may_be_mounted(service: Service, word: str, place: Place) -> bool:
+    """Whether the file that a word runs may be in a volume, whose content nothing here knows."""
+    directories = place.directories if "/" in word else place.search_path
+    mounts = tuple(f"{mount.rstrip('/')}/" for mount in service.mounts if mount)
+    return any(f"{join(directory, word)}/".startswith(mounts) for directory in directories)
+
+
+def _about(service: Service) -> Iterator[Problem]:
+    if service.other_image:
+        yield Problem(
+            "deployment-image",
+            Severity.INFO,
+            "",
+            f"{service.label()} runs {service.other_image}: taken for this image",
+            "choose with --service NAME if that is another one",
+        )
+    if service.unset:
+        yield Problem(
+            "unset-variable",
+            Severity.WARNING,
+            "",
+            f"{service.label()} uses {', '.join(service.unset)}, set neither here nor in .env",
+            "taken as empty, as Compose does",
+        )
+
+
+def _searched(world: World, name: str, value: str, label: str, place: Place) -> Iterator[Need]:
+    """A search path that the image's config does not have is unknown to the loader's module, so
+    all of it is kept."""
+    for part in value.split(":"):
+        path = join(place.directories[0], part)
+        entry = world.rootfs.lookup(path) if part else None
+        if entry is not None and entry.is_directory and not is_system_directory(entry):
+            reason = f"search path {name} set by {label}"
+            yield Need(path, Group.LIBRARY, reason, label, Scope.TREE, optional=True)
 
 
 def _user(world: World) -> Iterator[Problem]:

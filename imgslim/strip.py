@@ -1,14 +1,17 @@
 """What only debuggers read of the kept ELF files: how much it is, and where it can go.
 
-Stripping is the image's own ``strip``'s work, in the build. Which files it must not touch:
-those that patchelf or the like changed (auditwheel#716: their segments are laid out as no linker
-does it, and strip breaks them), those with data of their own behind or beside the sections, and
-those that are checked by a sum. Tables: ``[strip]`` in ``data/native.toml``.
+Stripping is the image's own ``strip``'s work, in the build; for an archive, which has no build, it
+is this machine's. Which files it must not touch: those that patchelf or the like changed
+(auditwheel#716: their segments are laid out as no linker does it, and strip breaks them), those
+with data of their own behind or beside the sections, and those that are checked by a sum. Tables:
+``[strip]`` in ``data/native.toml``.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +26,7 @@ from imgslim.rootfs import Rootfs
 from imgslim.runtimes.elf import elf_facts
 from imgslim.runtimes.elf.places import architecture, machine_names
 from imgslim.runtimes.elf.sections import Layout, Section, read_layout
+from imgslim.sources.platforms import host_platform
 from imgslim.tables import load_table
 from imgslim.world import World
 
@@ -33,6 +37,7 @@ _SECTION_ROW_BYTES = {32: 40, 64: 64}
 """An Elf32_Shdr and an Elf64_Shdr."""
 
 _NAMES_SHOWN = 3
+_IN_IMAGE = "in the fat image"
 
 _PATCHED = "changed after they were linked (patchelf, prelink), which strip breaks"
 _OWN_DATA = "with data of their own in the file"
@@ -90,23 +95,40 @@ def plan_strips(world: World, keeps: Sequence[Keep]) -> tuple[tuple[Keep, ...], 
     found, refused = _candidates(world, keeps)
     if not world.choices.strip:
         return tuple(keeps), [_offer(found)] if found else []
-    tool = find_strip(world.rootfs, world.platform.architecture)
+    tool = _tool(world)
     problems = [_refusal(reason, strips) for reason, strips in sorted(refused.items())]
     if not found:
         return tuple(keeps), problems
-    if tool is None or find_tools(world.rootfs) is None:
-        return tuple(keeps), [_no_tool(found, tool), *problems]
+    if tool is None:
+        return tuple(keeps), [_no_tool(world, found), *problems]
     by_path = {strip.path: strip for strip in found}
     return (
         tuple(_stripped(keep, by_path.get(keep.entry.path), tool) for keep in keeps),
-        [_done(found, tool), *problems],
+        [_done(world, found, tool), *problems],
     )
+
+
+def _tool(world: World) -> str | None:
+    """What strips, if anything can: this machine's strip, or the image's own in a stage of it."""
+    if world.choices.strip_on_host:
+        return find_host_strip(world.platform.architecture)
+    strip = find_strip(world.rootfs, world.platform.architecture)
+    return strip if find_tools(world.rootfs) is not None else None
 
 
 def _stripped(keep: Keep, strip: _Strip | None, tool: str) -> Keep:
     if strip is None:
         return keep
     return replace(keep, strip=strip.command(tool), strip_bytes=strip.saves_bytes)
+
+
+def find_host_strip(oci_architecture: str) -> str | None:
+    """The name of a program on this machine's PATH that strips files of that architecture: its own
+    strip for its own, one named for a target, or LLVM's, which takes any."""
+    is_own = sys.platform == "linux" and host_platform().architecture == oci_architecture
+    names = ["strip"] if is_own else []
+    names += [f"{machine}-linux-gnu-strip" for machine in machine_names(oci_architecture)]
+    return next((name for name in (*names, "llvm-strip") if shutil.which(name)), None)
 
 
 def find_strip(rootfs: Rootfs, oci_architecture: str) -> str | None:
@@ -202,7 +224,8 @@ def _refuse(world: World, entry: Entry, layout: Layout, names: int) -> str:
         return _PRIVILEGED
     if names > 1:
         return _LINKS
-    return _HIDDEN if _in_volume(world, entry.path) else ""
+    in_build = not world.choices.strip_on_host
+    return _HIDDEN if in_build and _in_volume(world, entry.path) else ""
 
 
 def _was_changed(layout: Layout) -> bool:
@@ -275,15 +298,21 @@ def _offer(strips: Sequence[_Strip]) -> Problem:
     return _problem("debug-sections", strips, message, resolution, Severity.INFO)
 
 
-def _done(strips: Sequence[_Strip], tool: str) -> Problem:
+def _done(world: World, strips: Sequence[_Strip], tool: str) -> Problem:
     message = "{count} kept files lose what only debuggers read: {names}"
-    return _problem("stripped", strips, message, f"by {tool}, in the build", Severity.INFO)
+    where = "on this machine" if world.choices.strip_on_host else "in the build"
+    return _problem("stripped", strips, message, f"by {tool}, {where}", Severity.INFO)
 
 
-def _no_tool(strips: Sequence[_Strip], tool: str | None) -> Problem:
-    lacks = "strip" if tool is None else "shell and tar or cp to use its strip with"
-    message = f"{{count}} files are not stripped, as the image has no {lacks}: {{names}}"
-    resolution = "kept as they are; install binutils in the fat image"
+def _no_tool(world: World, strips: Sequence[_Strip]) -> Problem:
+    if world.choices.strip_on_host:
+        lacks, remedy = f"this machine has no strip for {world.platform}", "on this machine"
+    elif find_strip(world.rootfs, world.platform.architecture) is None:
+        lacks, remedy = "the image has no strip", _IN_IMAGE
+    else:
+        lacks, remedy = "the image has no shell and tar or cp to use its strip with", _IN_IMAGE
+    message = f"{{count}} files are not stripped, as {lacks}: {{names}}"
+    resolution = f"kept as they are; install binutils {remedy}"
     return _problem("no-strip", strips, message, resolution, Severity.WARNING)
 
 

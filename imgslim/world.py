@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from imgslim.choices import Choices
 from imgslim.model import Distribution, Entry, HistoryRow, ImageConfig, Package, Platform
+from imgslim.model.service import Service
 from imgslim.rootfs import Rootfs
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -62,7 +63,8 @@ class PackageIndex:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """One image, ready to be asked. Detectors get this, never a tar and never the host."""
+    """One image, ready to be asked. Detectors get this, never a tar and never the host.
+    ``services`` are the containers of the user's deployment files that run it."""
 
     rootfs: Rootfs
     config: ImageConfig
@@ -70,6 +72,7 @@ class World:
     packages: PackageIndex
     history: tuple[HistoryRow, ...] = ()
     choices: Choices = field(default_factory=Choices)
+    services: tuple[Service, ...] = ()
 
     def without(self, paths: Container[str]) -> World:
         """The image as if ``paths`` were not in it."""

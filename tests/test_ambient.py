@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imgslim.choices import Choices, Level
-from imgslim.model import Entry, Group, ImageConfig, Need, Origin, OriginKind, Scope
-from imgslim.plan import build_plan
+from imgslim.model import Entry, ImageConfig, Need, Scope
 from imgslim.runtimes.ambient import (
     AmbientNeeds,
     foreign_charset,
@@ -345,27 +343,3 @@ def test_plug_ins_come_with_the_library_that_loads_them_and_not_without(
 
     assert comes(needs(world, f"{LIBS}/{library}"))
     assert not comes(needs(world, f"{LIBS}/libother.so.1"))
-
-
-@pytest.mark.parametrize("level", Level)
-def test_rare_character_sets_are_kept_at_safe_and_priced_beyond(
-    tmp_path: Path, level: Level
-) -> None:
-    importer = elf("libc.so.6", interpreter=GLIBC, imports=["iconv_open"])
-    rare = f"{LIBS}/gconv/IBM930.so"
-    tree = {"/usr/bin/convert": importer, rare: elf(), f"{LIBS}/gconv/SJIS.so": elf()}
-    world = make_world(tmp_path, tree, choices=Choices(level=level))
-    plan = build_plan(
-        world,
-        [],
-        [Need("/usr/bin/convert", Group.PROGRAM, "test", "<test>")],
-        [AmbientNeeds(world)],
-        lambda path: Origin(OriginKind.PACKAGE),
-    )
-    kept = {keep.entry.path for keep in plan.keeps}
-    assert f"{LIBS}/gconv/SJIS.so" in kept
-    assert (rare in kept) is (level is Level.SAFE)
-    said = [problem for problem in plan.problems if problem.code == "left-out-by-level"]
-    assert [problem.cost_bytes for problem in said] == (
-        [] if level is Level.SAFE else [world.rootfs.entries[rare].size_bytes]
-    )

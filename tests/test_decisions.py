@@ -12,6 +12,7 @@ import pytest
 
 from imgslim.choices import Choices, Level
 from imgslim.cli.app import run
+from imgslim.decisions import decide
 from imgslim.errors import BrokenPlanError, UsageError
 from imgslim.model import Command, Finding, Group, ImageConfig, Need, Plan, Problem, Scope, Severity
 from imgslim.pipeline import check_drops, cost_of_keeping, derive_plan, weigh_next_level
@@ -83,7 +84,9 @@ class OnlyPaths(Mentions):
 
 
 def files(plan: Plan) -> set[str]:
-    return {keep.entry.path for keep in plan.keeps if not keep.entry.is_directory}
+    """The kept files as the image has them: not the databases that are cut to what is kept."""
+    keeps = (keep for keep in plan.keeps if not keep.entry.is_directory)
+    return {keep.entry.path for keep in keeps if keep.content is None}
 
 
 KEEPS: dict[str, tuple[str, set[str]]] = {
@@ -283,6 +286,118 @@ def test_the_line_that_asks_stays_with_what_it_asks_for(tmp_path: Path) -> None:
     assert (lines["/usr/bin/tool"], lines["/usr/lib/libtool.so"]) == (7, 9)
 
 
+# ------------------------------------------------------------------- packages
+
+
+PACKAGES: dict[str, tuple[str, set[str]]] = {
+    "by its key": ("deb:tool", {"/usr/bin/tool", "/usr/share/tool/a.txt", "/usr/lib/libtool.so"}),
+    "by its name": ("libtool", {"/usr/lib/libtool.so"}),
+    "a distribution by its name, in any spelling": (
+        "Some.Thing",
+        {
+            f"{SITE}/some_thing.py",
+            f"{SITE}/Some_Thing-1.dist-info/METADATA",
+            f"{SITE}/Some_Thing-1.dist-info/RECORD",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PACKAGES)
+def test_a_package_is_kept_with_what_it_needs(case: str, tmp_path: Path) -> None:
+    name, more = PACKAGES[case]
+    plan = decided(tmp_path, keep_packages=(name,))
+    assert files(plan) == BASE | more
+    reasons = {k.reason for k in plan.keeps if k.reason.startswith("kept by")}
+    assert len(reasons) == 1 and "--keep-package " in reasons.pop()
+
+
+def test_a_dropped_package_that_is_needed_is_an_error(tmp_path: Path) -> None:
+    asked = need("/usr/bin/tool")
+    plan = decided(tmp_path, asked, drop_packages=("libtool",))
+    assert files(plan) == BASE | {"/usr/bin/tool"}
+    with pytest.raises(BrokenPlanError, match=r"--drop-package deb:libtool.* /usr/bin/tool"):
+        check_drops(plan)
+    plan = decided(tmp_path, drop_packages=("pypi:some_thing",))
+    check_drops(plan)
+
+
+def test_a_kept_file_of_a_dropped_package_stays(tmp_path: Path) -> None:
+    plan = decided(tmp_path, keep=("/usr/share/tool/a.txt",), drop_packages=("deb:tool",))
+    assert files(plan) == BASE | {"/usr/share/tool/a.txt"}
+
+
+NO_PACKAGE: dict[str, tuple[dict[str, tuple[str, ...]], str]] = {
+    "a key that is not there": ({"keep_packages": ("deb:tol",)}, "deb:tool"),
+    "a name that is not there": ({"drop_packages": ("libtol",)}, "deb:libtool"),
+    "no database of that kind": ({"keep_packages": ("gem:rails",)}, "deb, pypi"),
+    "both": ({"keep_packages": ("tool",), "drop_packages": ("deb:tool",)}, "one of them"),
+    "both, by --keep": ({"keep": ("deb:tool",), "drop_packages": ("tool",)}, "one of them"),
+}
+
+
+@pytest.mark.parametrize("case", NO_PACKAGE)
+def test_a_package_that_is_not_there_is_refused_with_near_misses(case: str, tmp_path: Path) -> None:
+    choices, hint = NO_PACKAGE[case]
+    with pytest.raises(UsageError) as caught:
+        decided(tmp_path, **choices)
+    assert hint in caught.value.hint
+    given = [value for values in choices.values() for value in values]
+    assert any(value in str(caught.value) for value in given)
+
+
+def test_a_bare_name_of_two_databases_is_refused_with_both(tmp_path: Path) -> None:
+    metadata = "Metadata-Version: 2.1\nName: tool\nVersion: 3\n"
+    tree: Tree = {**TREE, f"{SITE}/tool-3.dist-info/METADATA": metadata}
+    for choices in (Choices(keep_packages=("tool",)), Choices(drop_packages=("tool",))):
+        world = make_world(tmp_path, tree, choices=choices)
+        with world.rootfs, pytest.raises(UsageError, match=r"deb:tool, pypi:tool"):
+            plan_of(world, runtimes=())
+    world = make_world(tmp_path, tree, choices=Choices(keep_packages=("pypi:tool",)))
+    with world.rootfs:
+        assert f"{SITE}/tool-3.dist-info/METADATA" in files(plan_of(world, runtimes=()))
+
+
+@pytest.mark.parametrize("drop", [("/usr/share/tool",), ("/usr/share/../share/tool/",)])
+def test_what_is_dropped_has_a_price_too(drop: tuple[str, ...], tmp_path: Path) -> None:
+    tree: Tree = {"/app/main": File(elf(), mode=0o755), "/usr/share/tool/a": "a" * 3000}
+    config = ImageConfig(entrypoint=("/app/main",))
+    world = make_world(tmp_path, tree, config=config, choices=Choices(drop=drop))
+    with world.rootfs:
+        assert cost_of_keeping(world, derive_plan(world), "/usr/share/tool") == 3000
+
+
+def test_an_npm_package_is_all_its_versions_or_one(tmp_path: Path) -> None:
+    top, nested = "/usr/lib/node_modules/@a/pad", "/usr/lib/node_modules/b/node_modules/@a/pad"
+    tree: Tree = {
+        "/app/main": File(elf(), mode=0o755),
+        f"{top}/package.json": '{"name": "@a/pad", "version": "1.0.0"}',
+        f"{nested}/package.json": '{"name": "@a/pad", "version": "2.0.0"}',
+        f"{nested}/index.js": "",
+    }
+    found = {f"{top}/package.json", f"{nested}/package.json", f"{nested}/index.js"}
+    for name, gone in (
+        ("npm:@a/pad", found),
+        ("@a/pad", found),
+        ("npm:@a/pad@1.0.0", {f"{top}/package.json"}),
+    ):
+        world = make_world(tmp_path, tree, choices=Choices(drop_packages=(name,)))
+        with world.rootfs:
+            decisions = decide(world)
+        assert set(decisions.dropped) == gone
+    world = make_world(tmp_path, tree, choices=Choices(keep_packages=("npm:@a/padd",)))
+    with world.rootfs, pytest.raises(UsageError) as caught:
+        decide(world)
+    assert "npm:@a/pad" in caught.value.hint
+
+
+def test_a_package_without_files_is_said_to_have_none(tmp_path: Path) -> None:
+    tree: Tree = {**TREE, "/var/lib/dpkg/info/libtool.list": "/.\n/usr\n/usr/lib\n"}
+    world = make_world(tmp_path, tree, choices=Choices(keep_packages=("libtool",)))
+    with world.rootfs, pytest.raises(UsageError, match="no file"):
+        plan_of(world, runtimes=())
+
+
 # ------------------------------------------------------------------- prices
 
 
@@ -357,6 +472,9 @@ def test_keep_and_drop_are_options_of_the_commands(
 # ------------------------------------------------------------------- levels
 
 
+BIG = "/root/.cache/pip/http/big"
+
+
 class Levelled(Runtime):
     """Keeps the larger file unless the level is tight."""
 
@@ -366,7 +484,7 @@ class Levelled(Runtime):
 
     def settle(self, kept: object) -> Iterator[Finding]:
         if self.world.choices.level is not Level.TIGHT:
-            yield Need("/usr/big", Group.LIBRARY, "big", "<entrypoint>")
+            yield Need(BIG, Group.LIBRARY, "big", "<entrypoint>")
 
 
 def test_the_next_level_is_weighed_where_levels_matter(
@@ -374,15 +492,13 @@ def test_the_next_level_is_weighed_where_levels_matter(
 ) -> None:
     tree: Tree = {
         "/app/main": File(elf(), mode=0o755),
-        "/usr/big": "b" * 5000,
-        "/var/lib/dpkg/status": STATUS,
-        "/var/lib/dpkg/info/tool.list": "/usr\n/usr/big\n",
+        BIG: "b" * 5000,
     }
     world = make_world(tmp_path, tree, config=ImageConfig(entrypoint=("/app/main",)))
     with world.rootfs:
         plain = derive_plan(world)
         assert weigh_next_level(world, plain) is None
-        assert cost_of_keeping(world, plain, "/usr/big") == 5000
+        assert cost_of_keeping(world, plain, BIG) == 5000
         monkeypatch.setattr("imgslim.pipeline.start_runtimes", lambda world: (Levelled(world),))
         after = weigh_next_level(world, derive_plan(world))
         assert after is not None

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from imgslim.model import Command, Group, Need
-from imgslim.plan import Closure
+from imgslim.choices import Choices, Level
+from imgslim.model import Command, Group, Need, Origin, OriginKind
+from imgslim.plan import Closure, build_plan
 from imgslim.runtimes.distro import DistroPackages
+from imgslim.runtimes.elf import ElfRuntime
 from imgslim.world import World
-from tests.worlds import Dir, File, Link, Tree, make_world
+from tests.elves import elf
+from tests.worlds import Dir, File, Link, Member, Tree, make_world
 
 
-def debian(packages: dict[str, tuple[str, dict[str, File | Dir | Link | str]]]) -> Tree:
+def debian(packages: Mapping[str, tuple[str, Mapping[str, Member]]]) -> Tree:
     """A Debian tree of packages: name → (further control fields, files)."""
-    tree: dict[str, File | Dir | Link | str] = {}
+    tree: dict[str, Member] = {}
     stanzas = []
     for name, (fields, files) in packages.items():
         stanzas.append(f"Package: {name}\nStatus: install ok installed\nVersion: 1\n{fields}")
@@ -205,3 +209,44 @@ def test_a_toolchain_of_one_piece_is_kept_whole_when_reached(tmp_path: Path) -> 
     world = make_world(tmp_path, tree)
     assert f"{npm}/lib/npm.js" in kept(world, "/usr/local/bin/npm")
     assert kept(world, "/usr/local/bin/node") == {"/usr/local/bin/node"}
+
+
+LIBRARIES = "/usr/lib/x86_64-linux-gnu"
+
+
+@pytest.mark.parametrize(
+    ("level", "links", "expected"),
+    [
+        (Level.TIGHT, ["libdec.so.1"], {"libdec.so.1", "libdec.so.1.2"}),
+        (Level.TIGHT, [], {"libdec.so.1", "libdec.so.1.2", "libenc.so.1"}),
+        (Level.BALANCED, ["libdec.so.1"], {"libdec.so.1", "libdec.so.1.2", "libenc.so.1"}),
+    ],
+)
+def test_a_library_that_nothing_links_beside_one_that_something_does(
+    tmp_path: Path, level: Level, links: list[str], expected: set[str]
+) -> None:
+    codec: dict[str, Member] = {
+        f"{LIBRARIES}/libdec.so.1": Link("libdec.so.1.2"),
+        f"{LIBRARIES}/libdec.so.1.2": elf(soname="libdec.so.1"),
+        f"{LIBRARIES}/libenc.so.1": elf(soname="libenc.so.1"),
+        f"{LIBRARIES}/codec/plugin.so.1": elf(),
+    }
+    app = elf(*links, interpreter="/lib64/ld-linux-x86-64.so.2")
+    tree = debian({"app": ("Depends: codec", {"/usr/bin/app": app}), "codec": ("", codec)})
+    world = make_world(tmp_path, tree, choices=Choices(level=level))
+    plan = build_plan(
+        world,
+        [],
+        [Need("/usr/bin/app", Group.PROGRAM, "test", "<test>")],
+        [ElfRuntime(world), DistroPackages(world)],
+        lambda path: Origin(OriginKind.PACKAGE),
+    )
+    found = {keep.entry.path for keep in plan.keeps}
+    assert f"{LIBRARIES}/codec/plugin.so.1" in found
+    assert {path.rpartition("/")[2] for path in found if path.endswith((".1", ".2"))} == {
+        *expected,
+        "plugin.so.1",
+    }
+    said = [p for p in plan.problems if p.code == "left-out-by-level"]
+    left_out = world.rootfs.entries[f"{LIBRARIES}/libenc.so.1"].size_bytes
+    assert [p.cost_bytes for p in said] == ([] if "libenc.so.1" in expected else [left_out])

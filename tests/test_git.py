@@ -6,15 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from imgslim.model import Origin, OriginKind
+from imgslim.choices import Choices, Level
+from imgslim.model import ImageConfig, Origin, OriginKind, Plan
 from imgslim.plan import build_plan
 from imgslim.roots import resolve_roots
 from imgslim.runtimes.command import CommandRuntime
+from imgslim.runtimes.distro import DistroPackages
 from imgslim.runtimes.git import GitRuntime, parse_git_config
 from imgslim.runtimes.script import ScriptRuntime
 from imgslim.runtimes.shell import ShellRuntime
-from tests.scripts import kept, script, world_of
-from tests.worlds import Member
+from tests.scripts import ELF, kept, script, world_of
+from tests.test_distro import debian
+from tests.worlds import File, Member, make_world
 
 
 def kept_with(tmp_path: Path, run: str, **files: Member) -> set[str]:
@@ -72,3 +75,96 @@ def test_aliases(tmp_path: Path) -> None:
 def test_the_syntax_of_configuration() -> None:
     text = '[a "b.c"] k = "x ; y" ; no\n# c\n[d]\nlong = one \\\n two\nflag\n'
     assert list(parse_git_config(text)) == [("a.b.c.k", "x ; y"), ("d.long", "one  two")]
+
+
+CORE = "/usr/lib/git-core"
+PULL = 'set x $(git ls-remote "$url" | /usr/bin/perl -e "$code" "$head")'
+PACKAGES = debian(
+    {
+        "git": (
+            "Depends: perl, libc6",
+            {
+                "/usr/bin/git": File(ELF, 0o755),
+                f"{CORE}/git-filter-branch": script("if test $map; then perl -e 1; fi"),
+                f"{CORE}/git-merge-octopus": script(f"{PULL}\ntr a b"),
+                f"{CORE}/git-request-pull": script(PULL),
+                f"{CORE}/git-daemon": File(ELF, 0o755),
+                f"{CORE}/git-shell": File(ELF, 0o755),
+            },
+        ),
+        "perl": ("Depends: perl-base", {"/usr/bin/cpan": script("", "#!/usr/bin/perl")}),
+        "perl-base": (
+            "Depends: libc6\nEssential: yes",
+            {"/usr/bin/perl": File(ELF, 0o755), "/usr/lib/perl-base/a.pm": "1" * 1000},
+        ),
+        "libc6": ("", {"/usr/lib/libc.so.6": "2" * 1000}),
+    }
+)
+
+
+def packaged(tmp_path: Path, level: Level, tree: dict[str, Member]) -> tuple[set[str], Plan]:
+    """What ``/app/run.sh`` keeps of git's and perl's packages, by their own rules."""
+    config = ImageConfig(cmd=("/app/run.sh",))
+    system = {name: File(ELF, 0o755) for name in ("/bin/sh", "/usr/bin/tr")}
+    world = make_world(
+        tmp_path, {**PACKAGES, **system, **tree}, config=config, choices=Choices(level=level)
+    )
+    kinds = (CommandRuntime, ShellRuntime, GitRuntime, ScriptRuntime, DistroPackages)
+    commands, findings = resolve_roots(world, ())
+    runtimes = [kind(world) for kind in kinds]
+    owned = {path for p in world.packages.packages.values() for path in p.files}
+    user, package = Origin(OriginKind.USER), Origin(OriginKind.PACKAGE)
+    plan = build_plan(
+        world, commands, findings, runtimes, lambda path: package if path in owned else user
+    )
+    return kept(plan), plan
+
+
+PERL = {"/usr/bin/perl", "/usr/lib/perl-base/a.pm"}
+
+
+@pytest.mark.parametrize("level", Level)
+def test_the_interpreter_of_rare_subcommands_is_priced_beyond_safe(
+    tmp_path: Path, level: Level
+) -> None:
+    found, plan = packaged(tmp_path, level, {"/app/run.sh": script("git log")})
+    assert {f"{CORE}/git-filter-branch", f"{CORE}/git-merge-octopus", "/usr/bin/tr"} <= found
+    rare = PERL | {f"{CORE}/git-request-pull", f"{CORE}/git-daemon"}
+    assert rare <= found if level is Level.SAFE else rare.isdisjoint(found)
+    said = [p for p in plan.problems if "git-request-pull" in p.message]
+    assert [("perl" in p.message, 1000 < p.cost_bytes < 2000) for p in said] == (
+        [] if level is Level.SAFE else [(True, True)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "others"),
+    [
+        ('call("git", *words)\nrun("request-pull", url)\n', "git-request-pull", PERL),
+        ("repository.git.request_pull(url)\n", "git-request-pull", PERL),
+        ('git(\n    "daemon")\n', "git-daemon", set()),
+        ("# the git-daemon of this machine\n", "git-daemon", set()),
+    ],
+)
+def test_a_left_out_subcommand_that_the_code_around_a_call_of_git_names(
+    tmp_path: Path, text: str, name: str, others: set[str]
+) -> None:
+    tree: dict[str, Member] = {"/app/run.sh": script("git log"), "/app/lib/a.py": text}
+    found, _ = packaged(tmp_path, Level.TIGHT, tree)
+    assert {f"{CORE}/{name}", *others} <= found
+    assert f"{CORE}/git-shell" not in found
+
+
+@pytest.mark.parametrize(
+    "path", ["/app/node_modules/a/a.js", "/other/a.py", f"{CORE}/a.py", "/app/a.py"]
+)
+def test_words_that_do_not_call_git_and_code_elsewhere_bring_nothing(
+    tmp_path: Path, path: str
+) -> None:
+    words = 'shell = "shell"  # digit-shell, git-shell-prompt, the daemon'
+    text = words if path == "/app/a.py" else 'git("shell")'
+    tree: dict[str, Member] = {"/app/run.sh": script(f"git log\ncat {path}"), path: text}
+    tree["/var/lib/dpkg/info/git.list"] = "/usr/bin/git\n" + "\n".join(
+        path for path in (*PACKAGES, f"{CORE}/a.py") if path.startswith(CORE)
+    )
+    assert f"{CORE}/git-shell" not in packaged(tmp_path, Level.TIGHT, tree)[0]

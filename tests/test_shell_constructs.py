@@ -17,6 +17,13 @@ PROGRAMS = "a b c d gosu tini find xargs timeout nohup diff cat sort unused su t
 
 FOUND = [
     pytest.param(
+        "exec echo hello",
+        "/usr/bin/echo",
+        {"/usr/bin/echo": "@"},
+        {},
+        id="exec of a built-in's name",
+    ),
+    pytest.param(
         "export P=/srv/x/bin/run; sh -c 'exec $P'",
         "/srv/x/bin/run",
         SRV,

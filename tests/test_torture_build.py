@@ -13,11 +13,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from imgslim.dockerfile import render_dockerfile
+from imgslim.dockerfile import dockerfile_problems, render_dockerfile
 from imgslim.layers import load_layers
 from imgslim.model import Drop, Entry, Group, Image, Keep, Origin, OriginKind, Plan
 from imgslim.rootfs import Rootfs, merge_layers
 from imgslim.sources import open_image
+from imgslim.verify import Verification, verify_image
+from imgslim.verify.allowed import foreseen
+from imgslim.verify.digests import digests_of_keeps
+from imgslim.verify.expected import Expected, expected_of
 from tests import engines
 from tests.engines import Nodes
 
@@ -201,6 +205,26 @@ def comparable(nodes: Nodes, builder: str) -> Nodes:
     return engines.without_directory_times(nodes) if builder == "buildkit" else nodes
 
 
+def expected_image(image: Image, rootfs: Rootfs, plan: Plan) -> Expected:
+    """What ``imgslim verify`` is told of the plan."""
+    said = (*dockerfile_problems(image, rootfs, plan), *foreseen(image, plan.keeps))
+    return expected_of(image, plan, digests_of_keeps(rootfs, plan.keeps), said)
+
+
+def verified(tag: str, expected: Expected) -> Verification:
+    """What imgslim's own comparison says of a built image."""
+    with opened(tag) as (image, rootfs):
+        return verify_image(expected, image, rootfs)
+
+
+ALLOWED = {
+    "docker": {"base-label"},
+    "buildah": {"base-label", "builder-label"},
+    "buildkit": {"base-label", "builder-times"},
+}
+"""What may differ: where the image comes from, buildah's label, BuildKit's times of directories."""
+
+
 VARIANTS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
     "debian": ("debian:bookworm", False, ()),
     "debian-torn": ("debian:bookworm", True, ()),
@@ -235,11 +259,13 @@ def test_the_built_image_is_the_plan(builder: str, torture_image: str) -> None:
     with opened(torture_image) as (image, rootfs):
         plan = plan_of(rootfs, keeps_path)
         text = render_dockerfile(image, rootfs, plan)
+        wanted = expected_image(image, rootfs, plan)
     tag = f"imgslim-test-slim-{builder}:latest"
     try:
         engines.build(builder, text, tag, [torture_image])
         built = comparable(engines.saved_tree(tag), builder)
         size_bytes = engines.layers_size_bytes(tag)
+        result = verified(tag, wanted)
     finally:
         engines.remove_image(tag)
     expected = comparable(expected_nodes(plan), builder)
@@ -247,6 +273,8 @@ def test_the_built_image_is_the_plan(builder: str, torture_image: str) -> None:
     assert sorted(set(built) - set(expected)) == [], "too much"
     assert {p: (built[p], expected[p]) for p in built if built[p] != expected[p]} == {}
     assert size_bytes == plan.slim_size_bytes, "something is stored twice"
+    assert result.differences == ()
+    assert {allowance.code for allowance in result.allowances} <= ALLOWED[builder]
 
 
 @pytest.mark.parametrize("builder", engines.BUILDERS)

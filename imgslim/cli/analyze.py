@@ -17,12 +17,13 @@ Examples:
   imgslim analyze app:latest
   imgslim analyze app.tar --verbose | less
   imgslim analyze app:latest --also-run 'python manage.py migrate'
-  imgslim analyze app:latest --level tight --keep /opt/app/plugins
+  imgslim analyze app:latest --level tight --keep /opt/app/plugins --keep-package tzdata
+  imgslim analyze app:latest --compose compose.yaml --k8s deploy/worker.yaml
   imgslim analyze app:latest --format json -o plan.json
 """
 
 
-@click.command("analyze", epilog=EPILOG)
+@click.command("analyze", cls=options.ConfiguredCommand, epilog=EPILOG)
 @options.image_argument
 @options.also_run_option
 @options.choice_options
@@ -50,7 +51,7 @@ def command(
     decided, with its price. Nothing of the image is executed.
     """
     check_output(output, force=force)
-    from imgslim.pipeline import analyze, check_drops
+    from imgslim.pipeline import analyze, check_drops, expect
     from imgslim.reports import json, text
 
     with (
@@ -66,8 +67,9 @@ def command(
         ) as analysis,
     ):
         found, plan, after = analysis.image, analysis.plan, analysis.next_level
-    if output_format == "json":
-        report = json.render_analysis(found, plan, after)
+        expected = expect(analysis) if output_format == "json" else None
+    if expected is not None:
+        report = json.render_analysis(found, plan, after, expected)
     else:
         to_file = output != STANDARD_OUTPUT
         look = options.look_for(sys.stdout, color, verbose=verbose, to_file=to_file)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from imgslim.choices import Choices
 from imgslim.cli import options
 from imgslim.cli.progress import ProgressBar
 from imgslim.errors import EntrypointError, UnsupportedImageError
@@ -26,9 +27,10 @@ Examples:
 """
 
 
-@click.command("audit", epilog=EPILOG)
+@click.command("audit", cls=options.ConfiguredCommand, epilog=EPILOG)
 @options.image_argument
 @options.also_run_option
+@options.choice_options
 @options.source_options
 @options.format_option
 @options.output_options
@@ -36,6 +38,7 @@ Examples:
 def command(
     image: str,
     also_run: tuple[str, ...],
+    choices: Choices,
     platform: str | None,
     check_digests: bool,
     output_format: str,
@@ -59,7 +62,11 @@ def command(
     with (
         ProgressBar(quiet=quiet) as on_progress,
         open_world(
-            image, platform=platform, check_digests=check_digests, on_progress=on_progress
+            image,
+            choices,
+            platform=platform,
+            check_digests=check_digests,
+            on_progress=on_progress,
         ) as opened,
     ):
         world, found = opened.world, opened.image

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import click
 
 from imgslim.choices import Choices, Level
+from imgslim.cli.configured import ConfiguredCommand as ConfiguredCommand
+from imgslim.cli.configured import RunOption as RunOption
 
 if TYPE_CHECKING:
     from imgslim.reports.console import Look
@@ -41,8 +43,7 @@ keep_option = click.option(
     "--keep",
     metavar="PATH|GLOB",
     multiple=True,
-    help="Keep this too, with what it needs: a path, a glob, or a package as deb:NAME, apk:NAME, "
-    "pypi:NAME. Repeatable.",
+    help="Keep this too, with what it needs: a path or a glob. Repeatable.",
 )
 drop_option = click.option(
     "--drop",
@@ -51,18 +52,51 @@ drop_option = click.option(
     help="Leave this out, and what only it needs. Where kept files need it, that is an error "
     "without --force. Repeatable.",
 )
+keep_package_option = click.option(
+    "--keep-package",
+    metavar="NAME",
+    multiple=True,
+    help="Keep all files of this package, with what they need: deb:tzdata, pypi:celery, or the "
+    "bare name where one database alone has it. Repeatable.",
+)
+drop_package_option = click.option(
+    "--drop-package",
+    metavar="NAME",
+    multiple=True,
+    help="Leave out all files of this package, as --drop does. Repeatable.",
+)
+compose_option = click.option(
+    "--compose",
+    metavar="FILE",
+    type=click.Path(),
+    multiple=True,
+    help="A Compose file whose services run IMAGE: their commands and healthchecks are programs "
+    "of it, too. Repeatable: one project, as for docker compose -f.",
+)
+k8s_option = click.option(
+    "--k8s",
+    metavar="FILE",
+    type=click.Path(),
+    multiple=True,
+    help="A Kubernetes manifest whose containers run IMAGE: their commands, probes and hooks are "
+    "programs of it, too. Repeatable.",
+)
+service_option = click.option(
+    "--service",
+    metavar="NAME",
+    multiple=True,
+    help="The service of --compose, or the workload or container of --k8s, that runs IMAGE. "
+    "Default: those whose image has its name. Repeatable.",
+)
 strip_option = click.option(
-    "--strip",
-    is_flag=True,
+    "--strip/--no-strip",
     help="Remove from programs and libraries what only debuggers read, with the image's own "
-    "strip, where that is safe.",
+    "strip (for an archive: this machine's), where that is safe.",
 )
 bytecode_option = click.option(
-    "--no-bytecode",
-    "bytecode",
-    flag_value=False,
+    "--bytecode/--no-bytecode",
     default=True,
-    help="Leave out compiled Python sources (__pycache__): smaller, slower to start.",
+    help="Without: leave out compiled Python sources (__pycache__): smaller, slower to start.",
 )
 platform_option = click.option(
     "--platform",
@@ -77,6 +111,7 @@ check_digests_option = click.option(
 format_option = click.option(
     "--format",
     "output_format",
+    cls=RunOption,
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
@@ -85,13 +120,17 @@ format_option = click.option(
 output_option = click.option(
     "-o",
     "--output",
+    cls=RunOption,
     metavar="FILE",
     default="-",
     help="Write there instead of to standard output (-). An existing file is not overwritten.",
 )
-overwrite_option = click.option("--force", is_flag=True, help="Let --output overwrite a file.")
+overwrite_option = click.option(
+    "--force", cls=RunOption, is_flag=True, help="Let --output overwrite a file."
+)
 force_option = click.option(
     "--force",
+    cls=RunOption,
     is_flag=True,
     help="Let --output overwrite a file, and let --drop leave out what is needed.",
 )
@@ -136,14 +175,43 @@ def choice_options(function: Callable[..., None]) -> Callable[..., None]:
         level: str,
         keep: tuple[str, ...],
         drop: tuple[str, ...],
+        keep_package: tuple[str, ...],
+        drop_package: tuple[str, ...],
+        compose: tuple[str, ...],
+        k8s: tuple[str, ...],
+        service: tuple[str, ...],
         strip: bool,
         bytecode: bool,
         **others: Any,
     ) -> None:
-        function(choices=Choices(Level(level), keep, drop, bytecode, strip), **others)
+        choices = Choices(
+            Level(level),
+            keep,
+            drop,
+            bytecode,
+            strip,
+            keep_packages=keep_package,
+            drop_packages=drop_package,
+            compose=compose,
+            kubernetes=k8s,
+            services=service,
+        )
+        function(choices=choices, **others)
 
-    options = [level_option, keep_option, drop_option, strip_option, bytecode_option]
-    return combined(options)(with_choices)
+    return combined(
+        [
+            compose_option,
+            k8s_option,
+            service_option,
+            level_option,
+            keep_option,
+            drop_option,
+            keep_package_option,
+            drop_package_option,
+            strip_option,
+            bytecode_option,
+        ]
+    )(with_choices)
 
 
 def look_for(stream: TextIO, color: str, *, verbose: bool, to_file: bool = False) -> Look:

@@ -3,6 +3,7 @@
 COMMANDS = {
     "analyze": "Say what an image runs, what that needs, and what is left out.",
     "rewrite": "Write the slim multi-stage Dockerfile, and build it if asked.",
+    "verify": "Compare a built image with its plan, entry by entry.",
     "why": "Say why a path is kept, or why it is left out.",
     "audit": "Say what inflates an image: layers, directories, files, packages.",
 }
@@ -29,6 +30,7 @@ Examples:
   imgslim analyze app:latest
   imgslim rewrite app:latest -o Dockerfile.slim
   imgslim rewrite app:latest --build -t app:slim
+  imgslim verify app:slim --plan plan.json
   imgslim why app:latest /usr/lib/libssl.so.3
   docker save app:latest | imgslim audit -
 
@@ -37,11 +39,14 @@ Options:
   -h, --help     Show this text and exit; `imgslim COMMAND --help` says more.
 
 Exit codes:
-  0  done                        5  not an image archive, or a damaged one
+  0  done                        5  no image archive or plan, or damaged
   1  an error in imgslim         6  a digest does not match
   2  wrong usage                 7  a kind of image that cannot be slimmed
   3  no engine, or it failed     8  the entrypoint is not in the image
   4  no such image, path, ...    9  the output exists or cannot be written
   10  --drop leaves out what is needed
+  11  the Dockerfile of --source cannot be used
+  12  the image of --base cannot be used
+  13  the image is not as planned
   130, 143  interrupted (Ctrl-C, SIGTERM)
 """.format(commands="\n".join(f"  {name:<9}{line}" for name, line in COMMANDS.items()))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imgslim.choices import Choices
-from imgslim.cli import options
+from imgslim.cli import archiving, basing, options
 from imgslim.cli.progress import ProgressBar
 from imgslim.errors import UsageError
 from imgslim.output import check_output, write_output
@@ -17,6 +17,7 @@ from imgslim.output import check_output, write_output
 if TYPE_CHECKING:
     from imgslim.pipeline import Analysis
     from imgslim.reports.console import Look
+    from imgslim.verify import Expected
 
 EPILOG = """\
 \b
@@ -24,17 +25,53 @@ Examples:
   imgslim rewrite app:latest -o Dockerfile.slim
   imgslim rewrite app:latest --also-run sh --build -t app:slim
   imgslim rewrite app.tar | docker build -t app:slim -
+  imgslim rewrite app:latest --source Dockerfile -o Dockerfile.slim
+  imgslim rewrite app:latest -o slim.tar && docker load -i slim.tar
 
 The Dockerfile copies from the fat image, which the engine must know by the name after FROM.
 """
 
 
-@click.command("rewrite", epilog=EPILOG)
+@click.command("rewrite", cls=options.ConfiguredCommand, epilog=EPILOG)
 @options.image_argument
 @options.also_run_option
 @options.choice_options
-@click.option("--build", is_flag=True, help="Also build the image, with the local engine.")
-@click.option("-t", "--tag", metavar="TAG", help="The name of the built image.")
+@click.option(
+    "--build",
+    cls=options.RunOption,
+    is_flag=True,
+    help="Also build the image, with the local engine.",
+)
+@click.option(
+    "-t",
+    "--tag",
+    cls=options.RunOption,
+    metavar="TAG",
+    help="The name of the built image, or of the one in an archive. Default there: the fat image's "
+    "with the tag slim.",
+)
+@archiving.archive_options
+@click.option(
+    "--no-verify",
+    "verifies",
+    cls=options.RunOption,
+    flag_value=False,
+    default=True,
+    help="Do not compare the built image with the plan.",
+)
+@click.option(
+    "--source",
+    type=click.Path(),
+    metavar="DOCKERFILE",
+    help="The Dockerfile that IMAGE was built from: it is kept as it is, and continued, so that it "
+    "builds both from then on.",
+)
+@click.option(
+    "--target",
+    metavar="STAGE",
+    help="The stage of --source that IMAGE was built from. Default: the last.",
+)
+@basing.base_option
 @options.source_options
 @options.plan_output_options
 @options.voice_options
@@ -44,6 +81,12 @@ def command(
     choices: Choices,
     build: bool,
     tag: str | None,
+    as_archive: bool,
+    compress: str | None,
+    verifies: bool,
+    source: str | None,
+    target: str | None,
+    base: str | None,
     platform: str | None,
     check_digests: bool,
     output: str,
@@ -52,55 +95,102 @@ def command(
     verbose: bool,
     quiet: bool,
 ) -> None:
-    """Write the slim multi-stage Dockerfile of IMAGE.
+    """Write the slim multi-stage Dockerfile of IMAGE, or the slim image itself as an archive.
 
     It goes to standard output or to --output, the sizes and what could not be decided to standard
-    error. With --build the engine builds it, and the measured size stands beside the predicted one.
+    error. With --build the engine builds it, the measured size stands beside the predicted one, and
+    the built image is compared with the plan, entry by entry (see imgslim verify).
     An archive is loaded into the engine for that, and removed again if it was not there before.
     """
     if build and not tag:
         raise UsageError("--build needs a name for the image", hint="add -t NAME:TAG")
-    if tag and not build:
-        raise UsageError("-t names the image that --build makes", hint="add --build, or drop -t")
+    order = archiving.archive_order(
+        output, force=force, as_archive=as_archive, compress=compress, tag=tag
+    )
+    if order and (build or source):
+        raise UsageError(
+            f"an archive needs no Dockerfile, which {'--build' if build else '--source'} is about",
+            hint="write the archive alone (docker load -i FILE), or the Dockerfile",
+        )
+    if tag and not build and not order:
+        raise UsageError(
+            "-t names the image that --build makes, or that of an archive",
+            hint="add --build or --archive, or drop -t",
+        )
+    if target and not source:
+        raise UsageError("--target names a stage of --source", hint="add --source DOCKERFILE")
+    if build and source:
+        raise UsageError(
+            "--build has no context for the Dockerfile of --source",
+            hint="write it with -o, then: docker build -f FILE -t NAME CONTEXT",
+        )
+    basing.check_base(base, archive=order is not None, source=source is not None)
     check_output(output, force=force)
-    from imgslim.pipeline import analyze, check_drops, rewrite, unsayable
+    from imgslim.dockerfile.source import load_source
+    from imgslim.pipeline import analyze, check_drops
     from imgslim.reports.text import render_analysis, render_brief
 
+    head = load_source(source, target or "") if source else None
     with (
         ProgressBar(quiet=quiet) as on_progress,
         analyze(
             image,
-            choices,
+            replace(choices, strip_on_host=order is not None),
             also_run=also_run,
             weigh_next=not quiet,
             platform=platform,
             check_digests=check_digests,
             on_progress=on_progress,
         ) as analysis,
+        basing.overlaid(
+            analysis, base, platform=platform, on_progress=on_progress, quiet=quiet
+        ) as overlay,
     ):
-        dockerfile = rewrite(analysis)
+        dockerfile = "" if order else basing.dockerfile_of(analysis, overlay, head)
         on_progress.stop()
         look = options.look_for(sys.stderr, color, verbose=verbose)
         render = render_analysis if verbose else render_brief
-        problems = (*unsayable(analysis), *analysis.plan.problems)
-        plan = replace(analysis.plan, problems=problems)
+        unsayable = () if order else basing.problems_of(analysis, overlay)
+        plan = replace(analysis.plan, problems=(*unsayable, *analysis.plan.problems))
         options.say(render(analysis.image, plan, look, analysis.next_level), quiet=quiet)
         if not force:
             check_drops(plan)
+        if order:
+            written = archiving.save(analysis, order, quiet=quiet)
+            options.say(archiving.note(written, output, look), quiet=quiet)
+            return
         write_output(dockerfile, output, force=force)
         if tag:
-            _build(image, analysis, dockerfile, tag, look, quiet=quiet)
+            expected = basing.expected_of(analysis, overlay) if verifies else None
+            predicted = overlay.size_bytes if overlay else analysis.plan.slim_size_bytes
+            _build(image, analysis, dockerfile, tag, expected, predicted, look, quiet=quiet)
 
 
 def _build(
-    location: str, analysis: Analysis, dockerfile: str, tag: str, look: Look, *, quiet: bool
+    location: str,
+    analysis: Analysis,
+    dockerfile: str,
+    tag: str,
+    expected: Expected | None,
+    predicted: int,
+    look: Look,
+    *,
+    quiet: bool,
 ) -> None:
     from imgslim.build import build_slim
+    from imgslim.pipeline import check_verified
     from imgslim.reports.text import render_built
+    from imgslim.reports.verification import render_differences
 
     def on_line(line: str) -> None:
         options.say(f"  {line}\n", quiet=not look.verbose)
 
-    built = build_slim(location, analysis.image, dockerfile, tag, on_line)
-    report = render_built(tag, built.image_id, built.size_bytes, analysis.plan, look)
+    built = build_slim(location, analysis.image, dockerfile, tag, on_line, expected)
+    report = render_built(tag, built.image_id, built.size_bytes, predicted, look)
     options.say(report, quiet=quiet)
+    if built.verification is not None:
+        options.say(
+            render_differences(built.verification, look),
+            quiet=quiet and built.verification.is_as_planned,
+        )
+        check_verified(tag, built.verification)

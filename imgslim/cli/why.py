@@ -21,7 +21,7 @@ Examples:
 """
 
 
-@click.command("why", epilog=EPILOG)
+@click.command("why", cls=options.ConfiguredCommand, epilog=EPILOG)
 @options.image_argument
 @click.argument("path", metavar="PATH")
 @options.also_run_option
@@ -47,12 +47,12 @@ def command(
     """Say why PATH of IMAGE is kept, or why it is left out.
 
     PATH is a path, a directory, a glob, or a package: deb:NAME, apk:NAME,
-    pypi:NAME. Of a kept path, the chain that leads to it from what the image
+    pypi:NAME, npm:NAME. Of a kept path, the chain that leads to it from what the image
     runs; of one that is left out, the reason, and what --keep would cost. Of
     several paths, what is kept and left out, largest first.
     """
     check_output(output, force=force)
-    from imgslim.decisions import require_match
+    from imgslim.matches import require_match
     from imgslim.pipeline import analyze, cost_of_keeping
     from imgslim.reports import json, why
 

@@ -15,10 +15,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, groupby
 
-from imgslim.copyplan.choice import Choice, Kept, Shape, below_or_same, choose_shapes
+from imgslim.copyplan.choice import Choice, Kept, Shape, below_or_same, choose_shapes, is_changed
+from imgslim.copyplan.cuts import plan_cuts
+from imgslim.copyplan.lasting import gathered_patterns, join_versions, with_patterns
 from imgslim.copyplan.steps import Content, CopyPlan, Gathered, PlainCopy, PrunedTree
 from imgslim.copyplan.tools import Tools, find_tools
 from imgslim.copyplan.words import is_shell_word
@@ -63,37 +65,62 @@ class _Draft:
     lost: list[Entry] = field(default_factory=list)
 
 
-def plan_copies(image: Image, rootfs: Rootfs, plan: Plan) -> CopyPlan:
+def plan_copies(
+    image: Image,
+    rootfs: Rootfs,
+    plan: Plan,
+    *,
+    lasting: bool = False,
+    replaced: frozenset[str] = frozenset(),
+) -> CopyPlan:
     """The COPY steps that bring exactly the kept paths of ``plan``.
 
-    Raises UnsupportedImageError when something needs the gathered tree and the image has no
-    shell and tools to make one.
+    With ``lasting`` they suit later builds as well: names that carry a version become patterns,
+    the app's directories are copied whole rather than file by file. At the paths ``replaced`` the
+    final stage has something that a COPY of a single file could write through. Raises
+    UnsupportedImageError when something needs the gathered tree and the image has no shell and
+    tools to make one.
     """
     tools = find_tools(rootfs)
     hidden = (*MOUNTED_TREES, *(path.rstrip("/") or "/" for path in image.config.volumes))
-    stripped = frozenset(keep.entry.path for keep in plan.keeps if keep.strip)
+    cuts = plan_cuts(rootfs, plan.keeps, can_cut=tools is not None, hidden=hidden)
     kept = Kept.of(
-        rootfs, plan.keeps, hidden=hidden, mounted_files=MOUNTED_FILES, stripped=stripped
+        rootfs,
+        cuts.keeps,
+        hidden=hidden,
+        mounted_files=MOUNTED_FILES,
+        stripped=replaced.union(keep.entry.path for keep in cuts.keeps if is_changed(keep)),
+        lasting=lasting,
     )
     draft = _draft(kept, tools)
-    problems = _root_problem(rootfs)
-    plain = [*_file_copies(draft), *_directory_copies(kept, draft)]
+    problems = [*_root_problem(rootfs), *cuts.problems]
     if tools is None:
+        plain = [*_file_copies(draft), *_directory_copies(kept, draft)]
         problems += _check_without_tools(draft)
         gathered = Gathered()
     else:
-        plain = _gather_surplus(kept, draft, plain)
-        _list_surplus_trees(kept, draft)
-        gathered = _gather(kept, draft)
+        plain = _settled(kept, draft)
+        gathered = replace(_gather(kept, draft), filters=cuts.filters)
     problems += _unsayable(draft)
     return CopyPlan(
-        plain=tuple(sorted(plain, key=_reading_order)),
+        plain=tuple(with_patterns(kept, copy) for copy in sorted(plain, key=_reading_order)),
         gathered=gathered,
         tools=tools,
         place=_free_name(rootfs, image.config.volumes),
         clean_base=bool(image.config.on_build) or len(image.layers) > MAX_STAGE_LAYERS,
         problems=tuple(problems),
+        lasting=lasting,
     )
+
+
+def _settled(kept: Kept, draft: _Draft) -> list[PlainCopy]:
+    """The plain copies, once all that is better gathered has gone to the other steps of a draft."""
+    if kept.lasting:
+        join_versions(kept, draft.files, draft.loose)
+    plain = [*_file_copies(draft), *_directory_copies(kept, draft)]
+    plain = _gather_surplus(kept, draft, plain)
+    _list_surplus_trees(kept, draft)
+    return plain
 
 
 def _draft(kept: Kept, tools: Tools | None) -> _Draft:
@@ -132,7 +159,7 @@ def _walk(kept: Kept, choices: dict[str, Choice], path: str, draft: _Draft) -> N
 def _file_copies(draft: _Draft) -> list[PlainCopy]:
     return [
         PlainCopy(tuple(keep.entry.path for keep in part), False, _contents(part))
-        for keeps in draft.files.values()
+        for keeps in filter(None, draft.files.values())
         for part in _parts(keeps)
     ]
 
@@ -160,7 +187,7 @@ def _contents(keeps: Sequence[Keep]) -> tuple[Content, ...]:
         row = counts.setdefault((keep.group, keep.reason), [0, 0])
         row[0] += keep.entry.is_file
         if keep.entry.inode not in inodes:
-            row[1] += keep.entry.size_bytes
+            row[1] += keep.entry.size_bytes if keep.content is None else keep.size_bytes
         inodes.add(keep.entry.inode)
     contents = [Content(*key, *row) for key, row in counts.items()]
     contents.sort(key=lambda c: (-c.size_bytes, -c.file_count, c.group.name, c.reason))
@@ -235,6 +262,7 @@ def _gather(kept: Kept, draft: _Draft) -> Gathered:
         units.setdefault(key, []).append(entry)
     groups = [tuple(unit) for unit in units.values()]
     moved = tuple(group for group in groups if _needs_move(group[0]))
+    rest = tuple(group for group in groups if not _needs_move(group[0]))
     # A rename changes the time of the directory that it takes from.
     touched = TOUCHED_DIRECTORIES.union(group[0].path.rpartition("/")[0] for group in moved)
     stated = {
@@ -242,6 +270,7 @@ def _gather(kept: Kept, draft: _Draft) -> Gathered:
         for entry in draft.directories
         if entry.path in touched or kept.is_hidden(entry.path)
     }
+    removed = [path for _, paths in draft.trees for path in paths]
     directories = sorted(draft.directories, key=lambda entry: entry.path, reverse=True)
     return Gathered(
         contents=_contents(loose),
@@ -249,11 +278,12 @@ def _gather(kept: Kept, draft: _Draft) -> Gathered:
             PrunedTree(path, removed, _tree_contents(kept, path))
             for path, removed in sorted(draft.trees)
         ),
-        units=tuple(group for group in groups if not _needs_move(group[0])),
+        units=rest,
         moved=moved,
         directories=tuple(entry for entry in directories if entry.path not in stated),
         stated=tuple(entry for entry in directories if entry.path in stated),
-        strips=tuple(keep for path, keep in kept.keeps.items() if path in kept.stripped),
+        strips=tuple(keep for keep in kept.keeps.values() if keep.strip),
+        patterns=gathered_patterns(kept, rest, directories, removed),
     )
 
 

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from imgslim.copyplan.patterns import is_versioned, may_vanish
 from imgslim.copyplan.words import is_copy_word, is_shell_word
-from imgslim.model import Entry, Keep
+from imgslim.model import Entry, Group, Keep
 from imgslim.rootfs import Rootfs
 
 
@@ -42,7 +43,8 @@ class Kept:
 
     ``torn`` are directories whose content has a hard link outside them: such a directory cannot
     be copied by itself. ``hidden`` are trees that a running stage does not see as they are.
-    ``stripped`` are files that the build strips once they are gathered.
+    ``stripped`` are files that the build strips, or cuts, once they are gathered. ``lasting``:
+    the steps are to suit later builds as well, in which names carry other versions.
     """
 
     rootfs: Rootfs
@@ -52,6 +54,7 @@ class Kept:
     hidden: tuple[str, ...]
     mounted_files: frozenset[str]
     stripped: frozenset[str] = frozenset()
+    lasting: bool = False
 
     @classmethod
     def of(
@@ -62,6 +65,7 @@ class Kept:
         hidden: Sequence[str],
         mounted_files: frozenset[str],
         stripped: frozenset[str] = frozenset(),
+        lasting: bool = False,
     ) -> Kept:
         by_path = {keep.entry.path: keep for keep in keeps}
         files = [keep.entry for keep in by_path.values() if keep.entry.is_file]
@@ -71,7 +75,8 @@ class Kept:
             if counts[entry.inode] > 1:
                 names.setdefault(entry.inode, []).append(entry.path)
         torn = frozenset(path for group in names.values() for path in _torn_by(group))
-        return cls(rootfs, by_path, frozenset(names), torn, tuple(hidden), mounted_files, stripped)
+        linked = frozenset(names)
+        return cls(rootfs, by_path, linked, torn, tuple(hidden), mounted_files, stripped, lasting)
 
     def children(self, path: str) -> Iterator[Keep]:
         """The kept children of a directory, by name."""
@@ -132,6 +137,15 @@ class Kept:
         """All that a running stage does not see as it is."""
         return (*self.hidden, *sorted(self.mounted_files))
 
+    def is_renamed(self, path: str) -> bool:
+        """Whether a later build has this directory under another name, or not at all."""
+        return self.lasting and (is_versioned(path) or may_vanish(path))
+
+    def grows(self, path: str) -> bool:
+        """Whether a later build may have further files in this directory: those of the app, of
+        its dependencies and of the language."""
+        return self.lasting and any(keep.group in _GROWING for keep in self.children(path))
+
     def is_plain(self, entry: Entry) -> bool:
         """Whether a COPY that names this entry is exact.
 
@@ -146,6 +160,11 @@ class Kept:
             return False
         has_capability = any(name == "security.capability" for name, _ in entry.xattrs)
         return not has_capability and not self.is_linked(entry)
+
+
+def is_changed(keep: Keep) -> bool:
+    """Whether the build changes a file once it is gathered: strips it, or cuts it."""
+    return bool(keep.strip) or keep.content is not None
 
 
 def below_or_same(path: str, top: str) -> bool:
@@ -166,6 +185,11 @@ def _ancestors(path: str) -> list[str]:
 
 
 _NEVER = 1 << 40
+
+_GROWING = (Group.APP, Group.DEPENDENCY, Group.RUNTIME)
+
+_NAME_COST = 4
+"""Words that a name costs where a later build may have further ones beside it."""
 
 
 def choose_shapes(kept: Kept, *, line_cost: int, can_prune: bool) -> dict[str, Choice]:
@@ -195,12 +219,12 @@ def _choose(
     removed += len(dropped)
     pruned += bool(dropped) or own_strips
     options = [(words, Shape.SPLIT)]
-    if path not in kept.torn and is_copy_word(path):
+    if path not in kept.torn and is_copy_word(path) and not kept.is_renamed(path):
         entry = kept.keeps[path].entry
         if removed == 0 and not strips and (entry.mode, entry.uid, entry.gid) == (0o755, 0, 0):
-            options.append((line_cost // 2, Shape.WHOLE))
+            options.append((0 if kept.grows(path) else line_cost // 2, Shape.WHOLE))
         if can_prune and path != "/":
-            price = line_cost + 1 + removed + pruned
+            price = line_cost + 1 + removed + pruned if removed or not kept.grows(path) else 1
             options.append((price if all(map(is_shell_word, dropped)) else _NEVER, Shape.PRUNED))
     cost, shape = min(options, key=lambda option: (option[0], option[1] is Shape.PRUNED))
     choices[path] = Choice(shape, cost, removed, pruned, strips)
@@ -214,7 +238,7 @@ def _file_words(kept: Kept, path: str, line_cost: int) -> int:
     for keep in kept.children(path):
         if keep.entry.is_directory:
             continue
-        words += 1
+        words += _NAME_COST if kept.lasting and keep.group in _GROWING else 1
         if kept.is_plain(keep.entry):
             groups.add(keep.group)
         elif kept.is_hidden(path):

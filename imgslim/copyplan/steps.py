@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from imgslim.copyplan.tools import Tools
+from imgslim.databases.filters import Filter
 from imgslim.model import Entry, Group, Keep, Problem
 
 
@@ -22,12 +24,14 @@ class Content:
 class PlainCopy:
     """A COPY of the final stage: ``sources`` are files of one directory, or one directory.
 
-    ``contents`` is never empty; the heaviest comes first.
+    ``contents`` is never empty; the heaviest comes first. ``patterns`` has the pattern to write
+    in place of a source, where there is one.
     """
 
     sources: tuple[str, ...]
     is_directory: bool
     contents: tuple[Content, ...]
+    patterns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def destination(self) -> str:
@@ -57,7 +61,8 @@ class Gathered:
     entries, or all names of one file. ``moved`` are taken by rename (devices that a builder may not
     make, capabilities that a tool may drop), each with its further names. ``directories`` are read
     from the running stage, ``stated`` are those whose own state it does not show. Both:
-    children first. ``strips`` lose what only debuggers read.
+    children first. ``strips`` lose what only debuggers read. ``patterns`` has the pattern to
+    write in place of a path, where there is one. ``filters`` cut package databases.
     """
 
     contents: tuple[Content, ...] = ()
@@ -67,6 +72,8 @@ class Gathered:
     directories: tuple[Entry, ...] = ()
     stated: tuple[Entry, ...] = ()
     strips: tuple[Keep, ...] = ()
+    patterns: Mapping[str, str] = field(default_factory=dict)
+    filters: tuple[Filter, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -78,7 +85,8 @@ class CopyPlan:
     """All COPY steps of one image. ``place`` is the gathered tree's directory, free in the image.
 
     ``clean_base``: the fat image is copied into an empty stage instead of being its base, so that
-    no trigger of it fires and its layers do not count.
+    no trigger of it fires and its layers do not count. ``lasting``: what a later build lacks is
+    looked for before it is copied.
     """
 
     plain: tuple[PlainCopy, ...]
@@ -87,3 +95,4 @@ class CopyPlan:
     place: str
     clean_base: bool
     problems: tuple[Problem, ...] = ()
+    lasting: bool = False

@@ -57,7 +57,9 @@ def shell_word(path: str) -> str:
         return path
     if _ODD.search(path):
         raw = path.encode("utf-8", "surrogateescape")
-        return f"\"$(printf '{''.join(map(_printf_byte, raw))}')\""
+        # An option is none in octal.
+        text = re.sub("^-", r"\\055", "".join(map(_printf_byte, raw)))
+        return f"\"$(printf '{text}')\""
     return "'" + path.replace("'", "'\\''") + "'"
 
 

@@ -41,6 +41,11 @@ def config_problems(config: ImageConfig) -> list[Problem]:
     ]
 
 
+def unsayable_values(config: ImageConfig) -> tuple[str, ...]:
+    """What no Dockerfile can say, in the words of ``config_problems``: ``variable X``, ``CMD``."""
+    return tuple(what for _, sayable, what in _instructions(config) if not sayable)
+
+
 _Instruction = tuple[str, bool, str]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from imgslim.copyplan.steps import CopyPlan, Gathered, PrunedTree
@@ -14,6 +14,9 @@ from imgslim.copyplan.words import (
     json_word,
     shell_word,
 )
+from imgslim.dockerfile import lasting
+from imgslim.dockerfile.databases import cut_databases
+from imgslim.dockerfile.frame import Frame
 from imgslim.dockerfile.layout import comment, count, describe_contents, size, wrapped
 from imgslim.model import Entry, ImageConfig, Keep
 
@@ -47,18 +50,19 @@ _STRIP = """slim() {{
 """With a shell function, as the one that gathers."""
 
 
-def gather_stage(config: ImageConfig, copies: CopyPlan) -> Iterator[str]:
+def gather_stage(config: ImageConfig, copies: CopyPlan, frame: Frame) -> Iterator[str]:
     """The stage as one block of text; nothing when nothing is gathered."""
     gathered, tools, place = copies.gathered, copies.tools, copies.place
     if gathered.is_empty or tools is None:
         return
     blocks = [
-        *(_copy_tree(tree, place) for tree in gathered.trees),
-        *_runs(gathered, tools, place),
+        *(_checks(copies) if copies.lasting else ()),
+        *(_copy_tree(frame.base, tree, place) for tree in gathered.trees),
+        *_runs(gathered, tools, place, checked=copies.lasting),
     ]
     head = [
         comment("What a COPY line would change: links, and the directories' owner, mode and time"),
-        "FROM base AS gathered",
+        f"FROM {frame.base} AS {frame.gathered}",
         "USER 0",
         f"SHELL [{json_word(tools.shell)}, {json_word('-c')}]",
         _environment(config, copies.clean_base),
@@ -72,40 +76,52 @@ def _environment(config: ImageConfig, clean_base: bool) -> str:
     return wrapped("ENV", [f"PATH={':'.join(TOOL_DIRECTORIES)}", *reset])
 
 
-def _copy_tree(tree: PrunedTree, place: str) -> str:
+def _copy_tree(base: str, tree: PrunedTree, place: str) -> str:
     source, target = tree.path, f"{place}{tree.path}"
     less = f", less {count(len(tree.removed), 'path')}" if tree.removed else ""
     if is_simple(source):
-        line = f"COPY --from=base {source} {target}"
+        line = f"COPY --from={base} {source} {target}"
     else:
         words = json_word(copy_source(source)), json_word(copy_destination(target))
-        line = f"COPY --from=base [{', '.join(words)}]"
+        line = f"COPY --from={base} [{', '.join(words)}]"
     return "\n".join([comment(f"{source}{less}:"), *describe_contents(tree.contents), line])
 
 
-def _runs(gathered: Gathered, tools: Tools, place: str) -> Iterator[str]:
-    removed = [f"{place}{path}" for tree in gathered.trees for path in tree.removed]
-    for words in _chunks([[word] for word in map(shell_word, removed)]):
+def _checks(copies: CopyPlan) -> Iterator[str]:
+    """What is copied by name is looked for first: a builder's own words on a missing file do not
+    say what to do."""
+    for part in _chunks([[word] for word in lasting.checked_words(copies)]):
+        functions = [_function(text, "") for text in (lasting.GONE, lasting.CHECK)]
+        yield _run(["cd /", *functions, wrapped("check", part, indent=_INDENT)])
+
+
+def _runs(gathered: Gathered, tools: Tools, place: str, *, checked: bool) -> Iterator[str]:
+    patterns = gathered.patterns
+    removed = [path for tree in gathered.trees for path in tree.removed]
+    for words in _chunks([[word] for word in lasting.words(removed, patterns, place=place)]):
         yield _run([wrapped("rm -rf", words, indent=_INDENT)])
     heading = "".join(f"{line}\n" for line in describe_contents(gathered.contents))
     for units in _unit_chunks(gathered.units):
         entries = [entry for unit in units for entry in unit]
-        function = _function(tools.files, place)
-        steps = [function, wrapped("gather", _names(entries), indent=_INDENT)]
+        steps = _gather(tools.files, place, _paths(entries), patterns, checked=checked)
         if not tools.keeps_links:
-            steps += _restore_links(entries, place)
+            steps += _restore_links(entries, place, patterns, checked=checked)
         yield heading + _run(["cd /", f"mkdir -p {place}", *steps])
         heading = ""
     if gathered.moved:
         yield heading + _run(["cd /", *_moves(gathered.moved, place)])
-    yield from _strip_runs(gathered.strips, place)
+    yield from _strip_runs(gathered.strips, place, patterns)
+    yield from cut_databases(gathered.filters, place)
     # A directory made later would change the time of the one that it is in.
     stated = [shell_word(f"{place}{entry.path}") for entry in gathered.stated]
     make_stated = wrapped("mkdir -p", [place, *stated], indent=_INDENT)
-    for words in _chunks([[word] for word in _names(gathered.directories)]):
-        function = _function(tools.directories, place)
-        steps = [function, wrapped("gather", words, indent=_INDENT)]
-        yield _run(["cd /", make_stated, *steps])
+    for words in _chunks(
+        [[word] for word in lasting.words(_paths(gathered.directories), patterns)]
+    ):
+        functions = [_function(tools.directories, place)]
+        functions += [_function(lasting.PRESENT, place)] if checked else []
+        gather = wrapped("present gather" if checked else "gather", words, indent=_INDENT)
+        yield _run(["cd /", make_stated, *functions, gather])
     if gathered.stated:
         yield _run(
             [
@@ -116,14 +132,35 @@ def _runs(gathered: Gathered, tools: Tools, place: str) -> Iterator[str]:
         )
 
 
-def _strip_runs(strips: Sequence[Keep], place: str) -> Iterator[str]:
+def _gather(
+    text: str, place: str, paths: Sequence[str], patterns: Mapping[str, str], *, checked: bool
+) -> list[str]:
+    """The function ``text`` and its call; where it is to be ``checked``, what must be there is
+    looked for, and what need not be is left out."""
+    if not checked:
+        words = lasting.words(paths, patterns)
+        return [_function(text, place), wrapped("gather", words, indent=_INDENT)]
+    required, optional = lasting.split_optional(paths)
+    functions = [lasting.GONE, lasting.CHECK, lasting.with_check(text)]
+    calls = [("gather", required)] if required else []
+    if optional:
+        functions.append(lasting.PRESENT)
+        calls.append(("present gather", optional))
+    return [
+        *(_function(function, place) for function in functions),
+        *(wrapped(call, lasting.words(some, patterns), indent=_INDENT) for call, some in calls),
+    ]
+
+
+def _strip_runs(strips: Sequence[Keep], place: str, patterns: Mapping[str, str]) -> Iterator[str]:
     """In the gathered tree nothing runs, and the directories get their times afterwards. A file
     that strip cannot read stays as it is, and the build says so."""
     saves = size(sum(keep.strip_bytes for keep in strips))
     heading = comment(f"{count(len(strips), 'file')} less what only debuggers read: {saves}")
     for command, group in groupby(sorted(strips, key=_command), key=_command):
         function = _function(_STRIP.format(command=command), place)
-        for words in _chunks([[word] for word in _names(keep.entry for keep in group)]):
+        names = lasting.words(_paths(keep.entry for keep in group), patterns)
+        for words in _chunks([[word] for word in names]):
             steps = [f"cd {place}", function, wrapped("slim", words, indent=_INDENT)]
             yield f"{heading}\n{_run(steps)}"
 
@@ -143,6 +180,10 @@ def _run(steps: Iterable[str]) -> str:
     return "RUN " + "; \\\n    ".join(["set -eu", *steps])
 
 
+def _paths(entries: Iterable[Entry]) -> list[str]:
+    return [entry.path for entry in entries]
+
+
 def _names(entries: Iterable[Entry]) -> list[str]:
     return [shell_word(f".{entry.path}") for entry in entries]
 
@@ -153,16 +194,22 @@ def _state(entry: Entry, place: str) -> str:
     return f"state {entry.uid}:{entry.gid} {entry.mode:04o} {int(entry.mtime)} {word}"
 
 
-def _restore_links(entries: Sequence[Entry], place: str) -> Iterator[str]:
+def _restore_links(
+    entries: Sequence[Entry], place: str, patterns: Mapping[str, str], *, checked: bool
+) -> Iterator[str]:
     """Owner and time of symbolic links, in one command for all that share them."""
     links = [entry for entry in entries if entry.is_symlink]
     owned = [(f"{entry.uid}:{entry.gid}", entry) for entry in links if entry.uid or entry.gid]
     timed = [(f"{int(entry.mtime)}", entry) for entry in links]
+    if checked and links:
+        yield _function(lasting.LINKS, place)
     for start, rows in (("chown -h ", owned), ("touch -h -d @", timed)):
         rows.sort(key=lambda row: (row[0], row[1].path))
         for value, group in groupby(rows, key=lambda row: row[0]):
-            words = [shell_word(f"{place}{entry.path}") for _, entry in group]
-            yield wrapped(f"{start}{value}", words, indent=_INDENT)
+            paths = _paths(entry for _, entry in group)
+            words = lasting.words(paths, patterns, place=place)
+            command = f"links '{start}{value}'" if checked else f"{start}{value}"
+            yield wrapped(command, words, indent=_INDENT)
 
 
 def _moves(groups: Sequence[tuple[Entry, ...]], place: str) -> Iterator[str]:

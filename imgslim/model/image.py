@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -58,6 +58,11 @@ class Entry:
     @property
     def is_executable(self) -> bool:
         return self.kind is Kind.FILE and bool(self.mode & 0o111)
+
+    @property
+    def is_implied(self) -> bool:
+        """Whether no layer names this directory: it is there because something is below it."""
+        return self.kind is Kind.DIRECTORY and self.inode[1] == -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,12 @@ class Image:
     history: tuple[HistoryRow, ...]
     load_command: str = ""
     """The command that brings an archive into an engine, e.g. ``docker load -i app.tar``."""
+
+    config_blob: bytes = field(default=b"", repr=False)
+    """The config as it is stored, with what ``config`` does not name."""
+
+    manifest_digest: str = ""
+    """That of the OCI manifest, where the image came with one."""
 
 
 @dataclass(frozen=True, slots=True)

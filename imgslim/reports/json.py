@@ -14,7 +14,8 @@ from typing import Any
 
 from imgslim import __version__
 from imgslim.audit import Audit
-from imgslim.decisions import Match, NextLevel
+from imgslim.decisions import NextLevel
+from imgslim.matches import Match
 from imgslim.model import (
     Drop,
     Healthcheck,
@@ -28,6 +29,7 @@ from imgslim.model import (
 )
 from imgslim.reports.summary import Section, dropped_sections, kept_sections
 from imgslim.reports.why import Answer, Kept, LeftOut
+from imgslim.verify import Expected, Verification
 
 VERSION = 1
 """The version of the documents' shape: it changes when a reader of the old one would break."""
@@ -35,10 +37,30 @@ VERSION = 1
 Row = dict[str, Any]
 
 
-def render_analysis(image: Image, plan: Plan, next_level: NextLevel | None = None) -> str:
-    """The document of ``imgslim analyze --format json``; ``plan`` is the same for every source."""
-    after = None if next_level is None else _fields(next_level)
-    return _render({**_head("analysis", image), "next_level": after, "plan": plan_document(plan)})
+def render_analysis(
+    image: Image,
+    plan: Plan,
+    next_level: NextLevel | None = None,
+    expected: Expected | None = None,
+) -> str:
+    """The document of ``imgslim analyze --format json``; ``plan`` is the same for every source.
+
+    ``expected`` is what ``imgslim verify`` is to know of the plan beside it.
+    """
+    unsayable = () if expected is None else expected.unsayable
+    document = {
+        **_head("analysis", image),
+        "next_level": None if next_level is None else _fields(next_level),
+        "unsayable": [_problem(problem) for problem in unsayable],
+        "plan": plan_document(plan, expected),
+    }
+    return _render(document)
+
+
+def render_verification(image: Image, expected: Expected, result: Verification) -> str:
+    """The document of ``imgslim verify --format json``."""
+    row = verification_document(expected, result)
+    return _render({**_head("verification", image), "verification": row})
 
 
 def render_why(image: Image, match: Match, answer: Answer) -> str:
@@ -51,8 +73,9 @@ def render_audit(image: Image, audit: Audit) -> str:
     return _render({**_head("audit", image), "audit": audit_document(audit)})
 
 
-def plan_document(plan: Plan) -> Row:
-    """A plan as plain data; equal plans give equal documents."""
+def plan_document(plan: Plan, expected: Expected | None = None) -> Row:
+    """A plan as plain data; equal plans give equal documents. With ``expected`` each kept file has
+    its digest."""
     links = _hard_link_groups(plan.keeps)
     return {
         "sizes": {
@@ -65,8 +88,20 @@ def plan_document(plan: Plan) -> Row:
         "problems": [_problem(problem) for problem in plan.problems],
         "kept_units": _units(kept_sections(plan), "group", "reason"),
         "dropped_units": _units(dropped_sections(plan), "origin", "unit"),
-        "keeps": [_keep(keep, links) for keep in plan.keeps],
+        "keeps": [_keep(keep, links) | _to_verify(keep, expected) for keep in plan.keeps],
         "drops": [_drop(drop) for drop in plan.drops],
+    }
+
+
+def verification_document(expected: Expected, result: Verification) -> Row:
+    """What verification found, as plain data."""
+    return {
+        "as_planned": result.is_as_planned,
+        "planned": {"reference": expected.reference, "id": expected.image_id},
+        "paths": result.path_count,
+        "stripped": result.stripped_count,
+        "differences": [_fields(row) for row in result.differences],
+        "allowed": [_fields(row) for row in result.allowances],
     }
 
 
@@ -193,6 +228,15 @@ def _keep(keep: Keep, links: Mapping[tuple[int, int], int]) -> Row:
     return row | _rare_fields(keep, links)
 
 
+def _to_verify(keep: Keep, expected: Expected | None) -> Row:
+    """What verification knows beyond the entry."""
+    if expected is None:
+        return {}
+    path = expected.paths[keep.entry.path]
+    digest = {"digest": path.digest} if path.digest else {}
+    return digest | ({"untimed": True} if path.untimed else {})
+
+
 def _rare_fields(keep: Keep, links: Mapping[tuple[int, int], int]) -> Row:
     """Fields that most rows lack: they are left out there."""
     entry = keep.entry
@@ -201,6 +245,8 @@ def _rare_fields(keep: Keep, links: Mapping[tuple[int, int], int]) -> Row:
         row["line"] = keep.line
     if keep.strip:
         row |= {"strip": keep.strip, "strip_bytes": keep.strip_bytes}
+    if keep.content is not None:
+        row["slim_size_bytes"] = len(keep.content)
     if entry.kind is Kind.SYMLINK:
         row["link_target"] = entry.link_target
     if entry.kind is Kind.FILE and entry.inode in links:

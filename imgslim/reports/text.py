@@ -60,9 +60,8 @@ def render_brief(image: Image, plan: Plan, look: Look, next_level: NextLevel | N
     return draw(look, paint)
 
 
-def render_built(tag: str, image_id: str, size_bytes: int, plan: Plan, look: Look) -> str:
-    """What ``imgslim rewrite --build`` says of the image: measured and predicted size."""
-    predicted = plan.slim_size_bytes
+def render_built(tag: str, image_id: str, size_bytes: int, predicted: int, look: Look) -> str:
+    """What ``imgslim rewrite --build`` says of the image: measured and predicted bytes."""
     difference = size_bytes - predicted
     sign = "+" if difference > 0 else "-" if difference < 0 else "±"
 

@@ -8,7 +8,8 @@ from fnmatch import fnmatchcase
 
 from rich.console import Console
 
-from imgslim.decisions import Match, decide, owner_key
+from imgslim.decisions import decide
+from imgslim.matches import Match, owner_key
 from imgslim.model import (
     Drop,
     Entry,
@@ -79,7 +80,7 @@ class Kept:
 
     @property
     def size_bytes(self) -> int:
-        return _size(self.keep.entry) - self.keep.strip_bytes
+        return self.keep.size_bytes if self.keep.entry.kind is Kind.FILE else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +165,9 @@ def _steps(plan: Plan, keep: Keep) -> tuple[Step, ...]:
 
 def _reason(world: World, drop: Drop) -> str:
     path = drop.entry.path
-    pattern = decide(world).dropped.get(path)
-    if pattern is not None:
-        return f"--drop {pattern} leaves it out"
+    rule = decide(world).dropped.get(path)
+    if rule is not None:
+        return f"{rule} leaves it out"
     if not world.choices.bytecode and "/__pycache__/" in path:
         return "--no-bytecode leaves compiled Python sources out"
     text = _REASONS.get(drop.origin.kind)
@@ -199,13 +200,15 @@ def render_why(match: Match, answer: Answer, look: Look) -> str:
 def _paint_kept(console: Console, match: Match, answer: Kept) -> None:
     keep = answer.keep
     console.print(cell(f"{keep.entry.path} is kept", "bold"))
-    stripped = f", {size_text(keep.strip_bytes)} of it stripped" if keep.strip_bytes else ""
+    less = f", {size_text(keep.strip_bytes)} of it stripped" if keep.strip_bytes else ""
+    if keep.content is not None:
+        less = f", cut to {size_text(keep.size_bytes)}"
     _facts(
         console,
         ("asked for as", _way(match, keep.entry)),
         ("as part of", keep.group.value),
         ("because of", keep.reason),
-        ("size", _size_words(keep.entry) + stripped),
+        ("size", _size_words(keep.entry) + less),
         ("owner", answer.owner),
     )
     heading(console, "From what the image runs to it")

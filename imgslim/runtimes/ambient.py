@@ -159,21 +159,39 @@ class AmbientNeeds(Runtime):
     def conclude(self, kept: KeptPaths) -> Iterable[Problem]:
         """What the level leaves out of what something could use, with its price."""
         for row, trigger in self._left_out:
-            needs = [need for need in self._row_needs(row, trigger) if need.scope is Scope.PATH]
-            trees = [need for need in self._row_needs(row, trigger) if need.scope is Scope.TREE]
-            entries = [self.world.rootfs.lookup(need.path) for need in needs]
-            entries += [e for need in trees for e in self.world.rootfs.walk(need.path)]
-            left = [e for e in entries if e is not None and e.path not in kept]
-            size = unique_size_bytes(left)
+            patterns = [path.replace("{dir}", trigger.directory) for path in row.paths]
+            found = {path: self._unkept(path, kept) for path in patterns}
+            left = [entry for entries in found.values() for entry in entries]
+            size = unique_size_bytes([*left, *self._brought(left, kept)])
             if size:
+                named = " ".join(f"--keep '{path}'" for path in found if found[path])
                 yield Problem(
                     "left-out-by-level",
                     Severity.INFO,
                     trigger.because,
                     f"could use {row.reason}, which are left out",
-                    f"add --keep '{row.paths[-1]}' if the app's data has them",
+                    f"add {named} where they are needed",
                     size,
                 )
+
+    def _unkept(self, pattern: str, kept: KeptPaths) -> list[Entry]:
+        rootfs = self.world.rootfs
+        found: list[Entry] = []
+        for need in path_needs(rootfs, pattern, "", ""):
+            entry = rootfs.lookup(need.path)
+            if need.scope is Scope.TREE:
+                found += rootfs.walk(need.path)
+            elif entry is not None and not entry.is_directory:
+                found.append(entry)
+        return [entry for entry in found if entry.path not in kept]
+
+    def _brought(self, entries: Iterable[Entry], kept: KeptPaths) -> Iterator[Entry]:
+        """The libraries that only these entries link."""
+        for entry in entries:
+            facts = elf_facts(self.world.rootfs, entry)
+            if facts is not None and facts.is_dynamic:
+                mapped = self.loader.load(entry, facts).mapped
+                yield from (each.entry for each in mapped if each.entry.path not in kept)
 
     def _row_needs(self, row: Row, trigger: _Trigger) -> Iterator[Need]:
         for pattern in row.paths:

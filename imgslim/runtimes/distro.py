@@ -28,6 +28,7 @@ from imgslim.model import (
 )
 from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.extensions import Extensions
+from imgslim.runtimes.spare_libraries import SpareLibraries
 from imgslim.tables import entries_at, find_toolchains, generated_table, load_table
 from imgslim.world import World
 
@@ -84,6 +85,8 @@ class DistroPackages(Runtime):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._extensions = Extensions(world)
+        self._spare = SpareLibraries(world)
+        self._shown = 0
         self._levels: dict[str, _Extent] = {}
         self._licensed: set[str] = set()
         self._whole_trees: dict[str, str] | None = None
@@ -100,13 +103,15 @@ class DistroPackages(Runtime):
                 yield from self._keep(extension, _Extent.WHOLE, path)
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
+        self._shown += 1
         if entry.is_directory:
             return
         package = self.world.packages.owner(entry.path)
         if package is None:
             yield from self._toolchain_needs(entry)
             return
-        if _rules().left_out.match(entry.path):
+        # A link in the root is where merged-/usr put a directory of many packages.
+        if _rules().left_out.match(entry.path) or _is_link_in_root(entry):
             return
         yield from self._licence_needs(package, entry.path)
         # A configuration file is read by others too: openssl.cnf does not say that libssl is used.
@@ -123,7 +128,6 @@ class DistroPackages(Runtime):
             if level <= self._levels.get(package.key, _Extent.REACHED):
                 continue
             self._levels[package.key] = level
-            yield from self._licence_needs(package, because)
             yield from self._content_needs(package, level, because)
             pending.extend((dependency, level) for dependency in self._dependencies(package))
 
@@ -146,27 +150,50 @@ class DistroPackages(Runtime):
         row = _rules().trimmed.get(package.name) if self._trims else None
         return row or (None, frozenset())
 
+    def settle(self, kept: KeptPaths) -> Iterable[Finding]:
+        # What others have just added may link some; one more round follows then.
+        is_settled = self._shown == sum(1 for _ in kept.entries())
+        return self._spare.settle(kept) if is_settled else ()
+
     def conclude(self, kept: KeptPaths) -> Iterable[Problem]:
-        """The programs that were left out of kept packages, and what they would cost."""
+        """The programs and libraries that were left out of kept packages, and their price."""
+        yield from self._spare.conclude(kept)
         for package in self.world.packages.packages.values():
             paths, without = self._trimmed(package)
             if paths is None or package.key not in self._levels:
                 continue
+            entries = self._unkept(package, kept)
+            left = [entry for entry in entries if paths.match(entry.path)]
             owners = [p for p in self.world.packages.packages.values() if p.name in without]
-            left = [path for path in package.files if paths.match(path) and path not in kept]
-            more = [p for owner in owners for p in owner.files if p not in kept]
-            entries = [self.world.rootfs.entries[path] for path in (*left, *more)]
-            names = sorted(path.rpartition("/")[2] for path in left)
-            if any(entry.is_file for entry in entries):
+            more = [e for owner in self._closure(owners) for e in self._unkept(owner, kept)]
+            names = sorted({e.path.rpartition("/")[2] for e in left if _is_program(e)})
+            absent = "".join(f", {o.name}" for o in owners if o.key not in self._levels)
+            if any(entry.is_file for entry in left):
                 yield Problem(
                     "left-out-by-level",
                     Severity.INFO,
                     package.database,
-                    f"package {package.name}: left out {', '.join(names[:8])} and what only they "
-                    f"need{''.join(f' ({owner.name})' for owner in owners)}",
+                    f"package {package.name}: left out {', '.join(names)} and what only they "
+                    f"need{absent}",
                     f"add --keep deb:{package.name}, or --also-run one of them",
-                    unique_size_bytes(entries),
+                    unique_size_bytes([*left, *more]),
                 )
+
+    def _unkept(self, package: Package, kept: KeptPaths) -> list[Entry]:
+        entries = (self.world.rootfs.entries[path] for path in package.files if path not in kept)
+        return [entry for entry in entries if self._is_wanted(entry, _Extent.WHOLE)]
+
+    def _closure(self, packages: Iterable[Package]) -> Sequence[Package]:
+        """Packages with all that they depend on, as far as programs need it."""
+        found: dict[str, Package] = {}
+        pending = list(packages)
+        while pending:
+            package = pending.pop()
+            is_whole = _limited(package, _Extent.WHOLE) is _Extent.WHOLE
+            if is_whole and package.key not in found:
+                found[package.key] = package
+                pending.extend(self._dependencies(package))
+        return list(found.values())
 
     def _content_needs(self, package: Package, level: _Extent, because: str) -> Iterator[Need]:
         reason = f"package {package.name} {package.version}"
@@ -175,8 +202,9 @@ class DistroPackages(Runtime):
             if trimmed is not None and trimmed.match(path):
                 continue
             entry = self.world.rootfs.entries[path]
-            if self._is_wanted(entry, level):
-                yield Need(path, Group.PACKAGE, reason, because, optional=True)
+            need = Need(path, Group.PACKAGE, reason, because, optional=True)
+            if self._is_wanted(entry, level) and not self._spare.defers(package, entry, need):
+                yield need
         for path in self._generated_for(package):
             yield Need(path, Group.PACKAGE, reason, because, optional=True)
 
@@ -271,6 +299,10 @@ def _is_program(entry: Entry) -> bool:
     return entry.is_executable and not _rules().program_directories.isdisjoint(directories[-2:])
 
 
+def _is_link_in_root(entry: Entry) -> bool:
+    return entry.is_symlink and entry.path.count("/") == 1
+
+
 def _is_program_file(entry: Entry) -> bool:
     """A program, wherever it lies: not part of what a library needs of its package.
     Shared objects are executable on some distributions (Debian policy 8.1: not on Debian)."""
@@ -295,9 +327,21 @@ def _glob_regex(pattern: str) -> str:
 
 
 def trimmed_programs(world: World, script: str) -> frozenset[str]:
-    """The programs that a script of a package may start, and that the level leaves out."""
+    """The programs that a script of a package may start, and that the level leaves out; none of a
+    script that is itself left out unless something names it: then all of it is wanted."""
     owner = world.packages.owner(script)
     if owner is None or world.choices.level is Level.SAFE:
         return frozenset()
-    rows = (row for row in load_table("packages")["trimmed"] if row["package"] == owner.name)
+    rows = [row for row in load_table("packages")["trimmed"] if row["package"] == owner.name]
+    if any(_any_of(row["paths"]).match(script) for row in rows):
+        return frozenset()
     return frozenset(name for row in rows for name in row.get("programs", ()))
+
+
+def trimmed_paths(world: World, package: str) -> Sequence[str]:
+    """The files of ``package`` that the level leaves out unless something names them."""
+    if world.choices.level is Level.SAFE or package not in _rules().trimmed:
+        return ()
+    match = _rules().trimmed[package][0].match
+    owners = (p for p in world.packages.packages.values() if p.name == package)
+    return [path for owner in owners for path in owner.files if match(path)]

@@ -1,6 +1,8 @@
 """git: the commands that its configuration and its own arguments name.
 
 Rules: ``data/git.toml``. A value of such a key is a command line for the shell (git-config(1)).
+Subcommands that are left out of git's package (``data/packages.toml``) come back where the code
+around a call of git names one: it may build the call from its parts.
 """
 
 from __future__ import annotations
@@ -13,12 +15,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from imgslim.commands import name_of, resolve_command
 from imgslim.model import Entry, Finding, Group, Need
 from imgslim.runtimes.base import KeptPaths, Runtime
+from imgslim.runtimes.distro import trimmed_paths
+from imgslim.runtimes.script import PACKAGE_DIRECTORIES
 from imgslim.tables import load_table
 from imgslim.world import World
 
 _SHELL = "/bin/sh"
 _SECTION = re.compile(r'\[\s*([\w.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]')
 _LARGEST_CONFIG_BYTES = 256 << 10
+_LARGEST_SOURCE_BYTES = 1 << 20
+_PREFIX = "git-"
 
 
 class GitRuntime(Runtime):
@@ -30,10 +36,14 @@ class GitRuntime(Runtime):
         super().__init__(world)
         self._runs = False
         self._configs: list[Entry] = []
+        self._callers: dict[str, None] = {}
+        self._sources: dict[str, Entry] = {}
 
     def command_needs(self, argv: Sequence[str], path: str, because: str) -> Iterable[Finding]:
         if name_of(path) != "git":
             return
+        if because.startswith("/"):
+            self._callers[posixpath.dirname(because)] = None
         if not self._runs:
             self._runs = True
             yield from self._libraries(because)
@@ -62,6 +72,8 @@ class GitRuntime(Runtime):
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if entry.is_file and self._is_config(entry.path):
             self._configs.append(entry)
+        if entry.is_file and 0 < entry.size_bytes <= _LARGEST_SOURCE_BYTES:
+            self._sources[entry.path] = entry
         return ()
 
     def settle(self, kept: KeptPaths) -> Iterable[Finding]:
@@ -73,6 +85,35 @@ class GitRuntime(Runtime):
                 text = self.world.rootfs.read_bytes(entry).decode("utf-8", "surrogateescape")
                 for key, value in parse_git_config(text):
                     yield from self._configured(key, value, entry.path)
+        yield from self._named()
+
+    def _named(self) -> Iterator[Need]:
+        """The left-out subcommands that a file near a caller of git names."""
+        paths = {path.rpartition("/")[2]: path for path in trimmed_paths(self.world, "git")}
+        names = {name.removeprefix(_PREFIX): paths[name] for name in paths if _PREFIX in name}
+        if not names:
+            return
+        search = _naming(names).finditer
+        for entry in [e for e in self._sources.values() if self._is_near_caller(e.path)]:
+            del self._sources[entry.path]
+            content = self.world.rootfs.read_bytes(entry)
+            if b"git" in content:
+                for match in search(content.decode("utf-8", "replace")):
+                    name = (match[1] or match[2]).replace("_", "-")
+                    yield Need(names[name], Group.PROGRAM, "commands of git", entry.path)
+
+    def _is_near_caller(self, path: str) -> bool:
+        """In the directory of a caller or below it, and no system package's."""
+        if self.world.packages.owner(path) is not None:
+            return False
+        shared = load_table("packages")["program_directories"]
+        for directory in self._callers:
+            if posixpath.dirname(path) == directory:
+                return True
+            is_own = directory != "/" and posixpath.basename(directory) not in shared
+            if is_own and path.startswith(f"{directory}/"):
+                return not any(part in path[len(directory) :] for part in PACKAGE_DIRECTORIES)
+        return False
 
     def _is_config(self, path: str) -> bool:
         directory, name = posixpath.split(path)
@@ -91,6 +132,16 @@ class GitRuntime(Runtime):
             command = f"git {command}"
         if command and self.world.rootfs.lookup(_SHELL) is not None:
             yield from resolve_command(self.world, (_SHELL, "-c", command), because)
+
+
+def _naming(names: Iterable[str]) -> re.Pattern[str]:
+    """What names a subcommand: git before it, in one string or in a list of words; one of two
+    words also in quotes by itself. Languages write its hyphen as an underscore."""
+    each = sorted(re.escape(name).replace(r"\-", "[-_]") for name in names)
+    double = "|".join(name for name in each if "[-_]" in name)
+    after = rf"\bgit[\s.,\"'(\[-]+({'|'.join(each)})"
+    quoted = rf"[\"'`]({double})(?=[\"'`\s])"
+    return re.compile(rf"(?:{after}|{quoted})(?![\w-])")
 
 
 def parse_git_config(text: str) -> Iterator[tuple[str, str]]:

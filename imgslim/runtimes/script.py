@@ -21,7 +21,7 @@ _MAX_INTERPRETERS = 5
 
 _REASON = "interpreters of scripts"
 
-_PACKAGE_DIRECTORIES = ("/node_modules/", "/site-packages/", "/dist-packages/", "/lib/python3.")
+PACKAGE_DIRECTORIES = ("/node_modules/", "/site-packages/", "/dist-packages/", "/lib/python3.")
 """Below these a language's packages lie: their scripts run when something calls them."""
 
 _NEVER_RUN = "/hooks/"
@@ -79,7 +79,7 @@ def is_own_script(world: World, entry: Entry) -> bool:
         entry.is_file
         and world.packages.owner(entry.path) is None
         and world.packages.distribution_owner(entry.path) is None
-        and not any(directory in entry.path for directory in _PACKAGE_DIRECTORIES)
+        and not any(directory in entry.path for directory in PACKAGE_DIRECTORIES)
         and not (_NEVER_RUN in entry.path and entry.path.endswith(_SAMPLE))
     )
 

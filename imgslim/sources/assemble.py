@@ -37,6 +37,7 @@ class StoredImage:
     where: str
     layers: tuple[StoredLayer, ...]
     tags: tuple[str, ...]
+    manifest_digest: str = ""
 
 
 def assemble_image(
@@ -72,6 +73,8 @@ def assemble_image(
         layers=_layer_blobs(stored.layers, parsed, workspace, check_digests),
         history=parsed.history,
         load_command=load_command,
+        config_blob=stored.config,
+        manifest_digest=stored.manifest_digest,
     )
 
 

@@ -205,6 +205,7 @@ def _stored_image(store: BlobStore, row: _Descriptor, tags: tuple[str, ...]) -> 
         where=f"the config {digest} in {store.label}",
         layers=tuple(_layer(store, layer) for layer in manifest.children("layers")),
         tags=tags,
+        manifest_digest=row.digest,
     )
 
 

@@ -45,6 +45,24 @@ def canonical(reference: str) -> str:
     return with_tag(familiar(reference))
 
 
+def full_name(reference: str) -> str:
+    """What ``familiar`` shortens: with its registry and, unless it has a digest, its tag. A first
+    part with a dot, a colon or a capital, or ``localhost``, is a registry (the distribution
+    project's ``splitDockerDomain``)."""
+    short = familiar(reference)
+    first, slash, _ = short.partition("/")
+    if slash and (re.search("[.:A-Z]", first) or first == "localhost"):
+        return with_tag(short)
+    return with_tag(_DEFAULT_DOMAINS[0] + (short if slash else _OFFICIAL + short))
+
+
+def repository(reference: str) -> str:
+    """``reference`` without its tag and digest."""
+    name = reference.partition("@")[0]
+    path, slash, last = name.rpartition("/")
+    return f"{path}{slash}{last.partition(':')[0]}"
+
+
 def is_image_id(reference: str, image_id: str) -> bool:
     """Whether ``reference`` is a (shortened) form of an image's id."""
     return image_id.startswith((reference, f"sha256:{reference}"))

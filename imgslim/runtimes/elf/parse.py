@@ -48,7 +48,7 @@ getaddrinfo gethostbyname gethostbyname_r gethostbyname2 getservbyname getservby
 getpwnam getpwnam_r getpwuid getpwuid_r getgrnam getgrnam_r getgrgid getgrgid_r getgrouplist
 getpwent getpwent_r getgrent getgrent_r getspnam getspnam_r initgroups innetgr setnetgrent
 gethostbyaddr gethostbyaddr_r getnameinfo getservbyport getservbyport_r getprotobyname getnetbyname
-getrpcbyname res_init res_query res_search res_nquery res_nsearch
+getrpcbyname res_init res_query res_search res_nquery res_nsearch sasl_server_init
 """
 WATCHED_IMPORTS = frozenset(_TELLING_SYMBOLS.split())
 """Symbols whose import says that something will be opened that no header names."""

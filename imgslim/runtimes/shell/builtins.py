@@ -31,6 +31,7 @@ def is_builtin(name: str) -> bool:
 
 
 def _exec(shell: Interpreter, fields: Fields, node: Node) -> None:
+    """The program takes the shell's place, so a built-in of that name is none (POSIX, exec)."""
     rest = list(fields[1:])
     while rest and rest[0].text.startswith("-"):
         option = rest.pop(0).text
@@ -40,7 +41,10 @@ def _exec(shell: Interpreter, fields: Fields, node: Node) -> None:
             del rest[:1]
     if not rest and len(fields) == 1:
         shell.unset_only(node)
-    shell.execute(tuple(rest), node, external=True)
+    if rest and rest[0].known and is_builtin(rest[0].text):
+        shell.run_program(tuple(rest), node, sure=True)
+    else:
+        shell.execute(tuple(rest), node, external=True)
 
 
 def _command(shell: Interpreter, fields: Fields, node: Node) -> None:

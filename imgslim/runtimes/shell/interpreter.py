@@ -284,9 +284,9 @@ class Interpreter:
         elif builtins.is_builtin(name.text):
             self.mention(fields[1:])
         else:
-            self._note_run(fields, node, sure=sure)
+            self.run_program(fields, node, sure=sure)
 
-    def _note_run(self, fields: Fields, node: Node, *, sure: bool) -> None:
+    def run_program(self, fields: Fields, node: Node, *, sure: bool) -> None:
         names = self.globbed(fields[0])
         words = [names[0], *(item for word in fields[1:] for item in self.globbed(word))]
         argv = tuple(word.text for word in words)
@@ -336,7 +336,7 @@ class Interpreter:
         """A name that is known in part may still match files: each of them may run."""
         matches = builtins.matching_files(self, fields[0].text)
         for path in matches:
-            self._note_run((Word(path), *fields[1:]), node, sure=True)
+            self.run_program((Word(path), *fields[1:]), node, sure=True)
         if not matches:
             self.mention(fields[1:])
             # An unset name is taken as empty as well: that reading is reported, if it fails.

@@ -253,7 +253,8 @@ class ShellRuntime(Runtime):
         left_out = trimmed_programs(self.world, job.label)
         for mention in facts.mentions:
             if name_of(mention.text.partition(" ")[0]) not in left_out:
-                yield from self._mentioned(mention)
+                found = self._mentioned(mention)  # it may hold a pipeline: $(… | /bin/perl -e …)
+                yield from (each for each in found if name_of(each.path) not in left_out)
         yield from self._runs(facts, job)
         yield from doubts(facts, runs=job.runs)
 
@@ -264,10 +265,9 @@ class ShellRuntime(Runtime):
             )
             if is_search_path(mention.variable):
                 yield from self._searched(mention)
-        elif len(mention.text.split()) > 1:
-            yield from word_needs(self.world, mention.text.split(), mention.script, mention.place)
         else:
-            yield from word_needs(self.world, [mention.text], mention.script, mention.place)
+            words = mention.text.split() or [mention.text]
+            yield from word_needs(self.world, words, mention.script, mention.place)
 
     def _searched(self, mention: Mention) -> Iterator[Finding]:
         """A search path that only a script sets is unknown to the loader's module: keep it all."""
