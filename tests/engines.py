@@ -24,7 +24,7 @@ from typing import Any
 
 import pytest
 
-from imgslim.model import Entry
+from imgslim.model import Entry, Keep
 
 BUILDERS = ("docker", "buildah", "buildkit")
 
@@ -98,6 +98,16 @@ def nodes_of(entries: Iterable[Entry]) -> Nodes:
     }
 
 
+def planned_nodes(keeps: Iterable[Keep]) -> Nodes:
+    """What a slim image of a plan holds, in the same terms."""
+    return nodes_of(
+        replace(keep.entry, size_bytes=len(keep.content))
+        if keep.content is not None
+        else keep.entry
+        for keep in keeps
+    )
+
+
 def without_directory_times(nodes: Nodes) -> Nodes:
     """What can be compared of an image of BuildKit's, which records no directory in whose layer
     only its time changed (docs/copies.md)."""
@@ -153,14 +163,23 @@ def require_builder(name: str) -> None:
         pytest.skip(f"{name} is not installed; to enable: {how}")
 
 
-def build(builder: str, dockerfile: str, tag: str, bases: Sequence[str] = ()) -> None:
-    """Build ``dockerfile`` in an empty context and leave the image in Docker as ``tag``.
+def build(
+    builder: str,
+    dockerfile: str,
+    tag: str,
+    bases: Sequence[str] = (),
+    files: Mapping[str, bytes] | None = None,
+) -> None:
+    """Build ``dockerfile`` in a context that holds ``files`` alone and leave the image in Docker as
+    ``tag``.
 
     ``bases`` are the images of the Docker engine that it names: other builders are handed them.
     """
     with tempfile.TemporaryDirectory(prefix="imgslim-build-") as folder:
         context = Path(folder) / "context"
         context.mkdir()
+        for name, data in (files or {}).items():
+            (context / name).write_bytes(data)
         (Path(folder) / "Dockerfile").write_text(dockerfile, encoding="utf-8")
         match builder:
             case "docker":

@@ -67,7 +67,7 @@ def test_a_loaded_archive_is_the_slim_image(name: str, tmp_path: Path, slim: str
 
 def _nodes(analysis: Analysis) -> engines.Nodes:
     """The plan; a file that a package database was cut to has another size."""
-    nodes = engines.nodes_of(keep.entry for keep in analysis.plan.keeps)
+    nodes = engines.planned_nodes(analysis.plan.keeps)
     for keep in analysis.plan.keeps:
         if keep.content is not None:
             path = keep.entry.path

@@ -63,7 +63,7 @@ def test_what_differs_is_overwritten_and_the_rest_stays(builder: str, name: str)
     with analyze(f"{name}:fat") as analysis, open_base(f"{name}:base") as base:
         overlay = overlay_on(analysis, base)
         dockerfile = rewrite_on_base(analysis, overlay)
-        planned = engines.nodes_of(keep.entry for keep in overlay.plan.keeps)
+        planned = engines.planned_nodes(overlay.plan.keeps)
         cut = {keep.entry.path for keep in overlay.plan.keeps if keep.content is not None}
     assert "/app/same" in overlay.held
     engines.build(builder, dockerfile, f"{name}:slim", [f"{name}:fat", f"{name}:base"])

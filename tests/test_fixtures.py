@@ -19,10 +19,20 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.build import Fixture, Route, build_fixture, import_changes, load_fixtures
+from fixtures.build import (
+    Fixture,
+    Route,
+    build_command,
+    build_fixture,
+    import_changes,
+    load_fixtures,
+)
+from imgslim.archive import Settings, write_archive
 from imgslim.choices import Choices, Level
+from imgslim.dockerfile.source import load_source
 from imgslim.model import Plan, unique_size_bytes
-from imgslim.pipeline import Analysis, analyze, rewrite
+from imgslim.pipeline import Analysis, analyze, expect, rewrite, verify
+from imgslim.provenance_labels import BASE_DIGEST, BASE_NAME
 from imgslim.rootfs import glob_regex
 from tests import engines
 from tests.containers import (
@@ -45,13 +55,8 @@ ROUTES = [
     for route in fixture.routes
     if not fixture.squashed
 ]
-# Go programs are not cut up: their plans at the three levels differ in nothing of theirs.
-OTHER_LEVELS = [
-    pytest.param(fixture, level, id=f"{fixture.name}-{level}")
-    for fixture in FIXTURES.values()
-    for level in (Level.SAFE, Level.TIGHT)
-    if not fixture.squashed and not fixture.name.startswith("go-")
-]
+NOT_SQUASHED = [name for name, fixture in FIXTURES.items() if not fixture.squashed]
+"""Those that their Dockerfile makes by itself."""
 LIMITS_MB = {"python-gunicorn": 100, "python-debian-venv": 110}
 LIMITED = [
     name
@@ -141,7 +146,7 @@ def test_the_merged_view_equals_the_engines_own(case: Case) -> None:
 
 
 def test_the_slim_image_equals_the_plan(case: Case) -> None:
-    planned = engines.nodes_of(keep.entry for keep in case.plan.keeps)
+    planned = engines.planned_nodes(case.plan.keeps)
     assert differences(planned, engines.exported_tree(case.slim_tag)) == []
 
 
@@ -151,8 +156,13 @@ def test_the_slim_image_is_configured_as_the_fat_one(case: Case) -> None:
 
 
 def _runtime_config(tag: str) -> dict[str, object]:
-    """The config without what only describes the build that made it."""
+    """The config without what only describes the build that made it, and the slim image's labels
+    of where it comes from."""
     config = engines.image_config(tag)
+    labels = {
+        k: v for k, v in (config["Labels"] or {}).items() if k not in (BASE_NAME, BASE_DIGEST)
+    }
+    config |= {"Labels": labels or None}
     return {key: value for key, value in config.items() if key not in ("Image", "Hostname")}
 
 
@@ -172,17 +182,47 @@ def differing(
     }
 
 
-@pytest.mark.parametrize(("fixture", "level"), OTHER_LEVELS)
-def test_every_route_answers_at_the_other_levels(
-    fixture: Fixture, level: Level, cases: Cases
+@pytest.mark.parametrize("name", NOT_SQUASHED)
+def test_every_route_answers_at_safe_built_behind_the_users_own_dockerfile(
+    name: str, cases: Cases, tmp_path: Path
 ) -> None:
-    case = cases.get(fixture.name)
-    tag = f"imgslim-{level}-{fixture.name}:{os.getpid()}"
+    case, target = cases.get(name), tmp_path / "Dockerfile"
+    source = load_source(str(case.fixture.folder / "Dockerfile"))
+    with at_level(case, Level.SAFE) as analysis:
+        target.write_text(rewrite(analysis, source), encoding="utf-8")
+    with removed_afterwards(f"imgslim-safe-{name}:{os.getpid()}") as tag:
+        command = [*build_command(case.fixture), "--file", str(target), "--tag", tag]
+        engines.command(*command, str(case.fixture.folder))
+        assert differing(answers(tag, case.fixture), case.fat_answers) == {}
+
+
+@pytest.mark.parametrize("name", NOT_SQUASHED)
+def test_every_route_answers_at_tight_loaded_from_an_archive(
+    name: str, cases: Cases, tmp_path: Path
+) -> None:
+    case, target = cases.get(name), tmp_path / "slim.tar"
+    with removed_afterwards(f"imgslim-tight-{name}:{os.getpid()}") as tag:
+        with at_level(case, Level.TIGHT) as analysis:
+            with target.open("wb") as file:
+                write_archive(file, analysis.image, analysis.world, analysis.plan, Settings(tag))
+            expected = expect(analysis)
+        engines.docker("load", "--quiet", "--input", str(target))
+        target.unlink()
+        assert verify(expected, f"docker-daemon:{tag}")[1].differences == ()
+        assert differing(answers(tag, case.fixture), case.fat_answers) == {}
+
+
+@contextmanager
+def at_level(case: Case, level: Level) -> Iterator[Analysis]:
     location = f"docker-archive:{case.archive}"
-    with analyze(location, Choices(level=level), also_run=fixture.also_run) as analysis:
-        engines.build("docker", rewrite(analysis), tag)
+    with analyze(location, Choices(level=level), also_run=case.fixture.also_run) as analysis:
+        yield analysis
+
+
+@contextmanager
+def removed_afterwards(tag: str) -> Iterator[str]:
     try:
-        assert differing(answers(tag, fixture), case.fat_answers) == {}
+        yield tag
     finally:
         engines.remove_image(tag)
 
@@ -304,7 +344,7 @@ def test_other_builders_make_the_same_image(builder: str, cases: Cases) -> None:
     tag = f"imgslim-slim-go-static-{builder}:{os.getpid()}"
     engines.build(builder, rewrite(case.analysis), tag, [case.fat_tag])
     try:
-        planned = engines.nodes_of(keep.entry for keep in case.plan.keeps)
+        planned = engines.planned_nodes(case.plan.keeps)
         built = engines.exported_tree(tag)
         if builder == "buildkit":
             planned, built = map(engines.without_directory_times, (planned, built))

@@ -175,7 +175,7 @@ class DistroPackages(Runtime):
                     package.database,
                     f"package {package.name}: left out {', '.join(names)} and what only they "
                     f"need{absent}",
-                    f"add --keep deb:{package.name}, or --also-run one of them",
+                    f"add --keep {package.key}, or --also-run one of them",
                     unique_size_bytes([*left, *more]),
                 )
 
@@ -246,8 +246,9 @@ class DistroPackages(Runtime):
         return self._ucf_files.get(name, ())
 
     def _licence_needs(self, package: Package, because: str) -> Iterator[Need]:
-        """Debian policy 12.5: /usr/share/doc/PACKAGE/copyright, also behind a link; Alpine and
-        Wolfi: /usr/share/licenses/PACKAGE."""
+        """Debian policy 12.5: /usr/share/doc/PACKAGE/copyright, also behind a link; Alpine, Wolfi:
+        /usr/share/licenses/PACKAGE; rpm's ``%license``: below there (its ``_defaultlicensedir``),
+        often under the name of the package that this one was built with."""
         if package.key in self._licensed:
             return
         self._licensed.add(package.key)
@@ -257,6 +258,10 @@ class DistroPackages(Runtime):
         ):
             if self.world.rootfs.lookup(path) is not None:
                 yield Need(path, Group.PACKAGE, "licence texts", because, scope, optional=True)
+        for path in package.files:
+            is_text = path.startswith("/usr/share/licenses/")
+            if is_text and not self.world.rootfs.entries[path].is_directory:
+                yield Need(path, Group.PACKAGE, "licence texts", because, optional=True)
 
     def _toolchain_needs(self, entry: Entry) -> Iterator[Need]:
         if self._whole_trees is None:

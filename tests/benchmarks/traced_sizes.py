@@ -49,6 +49,7 @@ SLACK_BYTES = 5 * MB
 
 _LISTED = "importlib.metadata lists the entry points of all distributions, of left out ones, too"
 _HOOK = "setuptools' hook for what imports distutils runs at each start; it goes with setuptools"
+_LATE = "bytecode of a module that no start loads: tight keeps its source, which is compiled again"
 _COMPILER = "ctypes.util.find_library asks gcc and then ld, which is kept and answers the same"
 
 EXPLAINED = (
@@ -187,6 +188,8 @@ def compare(
     kept = {keep.entry.path for keep in plan.keeps}
     absent = {path: entry.size_bytes for path, entry in sorted(used.items()) if path not in kept}
     explained = {path: why for path in absent if (why := explanation(path))}
+    if label.startswith("tight"):
+        explained |= {path: _LATE for path in absent if _source(path) in kept - {path}}
     traced = unique_size_bytes(used.values())
     limit = LIMITS.get(label)
     return Outcome(

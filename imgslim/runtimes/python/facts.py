@@ -8,6 +8,7 @@ text shows that there are any.
 from __future__ import annotations
 
 import ast
+import fnmatch
 import re
 import warnings
 from collections.abc import Iterator
@@ -15,7 +16,12 @@ from dataclasses import dataclass
 from types import CodeType
 
 from imgslim.runtimes.python.dynamic import Dynamics, find_dynamics
-from imgslim.runtimes.python.source import Import, is_main_guard, is_type_checking
+from imgslim.runtimes.python.source import (
+    Import,
+    is_elsewhere,
+    is_main_guard,
+    is_type_checking,
+)
 from imgslim.runtimes.python.tables import hidden, tight
 
 _DYNAMIC = re.compile(
@@ -105,8 +111,13 @@ def run_imports(facts: Facts, module: str) -> Iterator[Import]:
     }
     for imported in facts.imports:
         aside = module in tight().for_people or imported.scope in tests
-        if not (imported.scope and aside):
+        if not (imported.scope and aside) and not is_for_tests(module):
             yield imported
+
+
+def is_for_tests(module: str) -> bool:
+    """Whether a module's imports serve the tests of its distribution alone."""
+    return any(fnmatch.fnmatchcase(module, pattern) for pattern in tight().for_tests)
 
 
 def text_imports(data: bytes) -> Iterator[Import]:
@@ -236,7 +247,9 @@ class _Statements:
 
     def _below(self, node: ast.AST) -> list[ast.AST]:
         if isinstance(node, ast.If) and (
-            is_type_checking(node.test) or (not self._runs and is_main_guard(node.test))
+            is_type_checking(node.test)
+            or is_elsewhere(node.test)
+            or (not self._runs and is_main_guard(node.test))
         ):
             return list(node.orelse)
         if isinstance(node, ast.expr):

@@ -26,7 +26,12 @@ from imgslim.runtimes.python.facts import (
 from imgslim.runtimes.python.layout import Environment
 from imgslim.runtimes.python.modules import Target, Unit
 from imgslim.runtimes.python.package_data import CODE, PackageData
-from imgslim.runtimes.python.reach import ImportClosure, is_command, is_local_project
+from imgslim.runtimes.python.reach import (
+    STARTUP_MODULES,
+    ImportClosure,
+    is_command,
+    is_local_project,
+)
 from imgslim.runtimes.python.search import Search, Source
 from imgslim.runtimes.python.source import Code, Import, read_code
 from imgslim.runtimes.python.startup import StartUp
@@ -59,8 +64,10 @@ class ModuleClosure(ImportClosure):
         return self._startup.files(self._named)
 
     def _reach_native(self, search: Search, module: str, because: str) -> None:
-        self._startup.note(because, search, module)
-        self._reach_module(search, module, because)
+        name = search.index.name_of(because) or ""
+        if name not in tight().spots:
+            self._startup.note(because, search, module)
+            self._reach_module(search, module, because)
 
     def activate(self, environment: Environment, because: str) -> None:
         known = environment in self._searches
@@ -68,7 +75,7 @@ class ModuleClosure(ImportClosure):
         if known:
             return
         search = self._searches[environment]
-        for module in tight().standard:
+        for module in (*STARTUP_MODULES, *tight().standard):
             self._startup.add_module(search, module)
             self._reach_module(search, module, because)
         for directory in environment.base.stdlib:
@@ -96,8 +103,8 @@ class ModuleClosure(ImportClosure):
     def _follow(self, search: Search, source: Source, imported: Import) -> None:
         module = self._imported(search, source, imported)
         top = module.partition(".")[0]
-        standard = search.index.is_standard(source.path)
-        if standard and top in tight().tools and not imported.firm:
+        tool = top in tight().tools and not imported.firm
+        if search.index.is_standard(source.path) and (tool or search.has_compiled_twin(module)):
             return
         if top in hidden().weak and not self._counts(search, source, imported, top):
             self._waiting.append((search, source, imported))
@@ -358,7 +365,6 @@ class ModuleClosure(ImportClosure):
 
     def _reach_distribution(self, dist: Distribution, label: str, because: str) -> None:
         """The metadata, and what lies outside of the site directory but is no program."""
-        rootfs = self._world.rootfs
         self._need(dist.metadata_path, label, because, Scope.TREE)
         prefix = f"{dist.site_path}/"
         for path in dist.files:
@@ -368,15 +374,11 @@ class ModuleClosure(ImportClosure):
                 self._need(path, label, because)
             if name.startswith(("__editable__", "_editable_")):
                 self._need(path, label, because)
-        if rootfs.get(f"{dist.metadata_path}/direct_url.json"):
-            self._take_local(dist, label, because)
-        self._reach_required(dist)
-
-    def _take_local(self, dist: Distribution, label: str, because: str) -> None:
-        """A project installed from a directory is the user's own: kept whole (PEP 610)."""
         if is_local_project(self._world, dist):
+            # The user's own (PEP 610): kept whole.
             for path in dist.files:
                 self._need(path, label, because)
+        self._reach_required(dist)
 
     def _reach_plugins(self) -> bool:
         before = len(self._findings)

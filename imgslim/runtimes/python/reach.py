@@ -29,7 +29,7 @@ from imgslim.runtimes.python.source import RELATIVE, Code, Import, candidate_nam
 from imgslim.runtimes.python.tables import OptionalPart, hidden, optional_parts
 from imgslim.world import World
 
-_STARTUP_MODULES = ("sitecustomize", "usercustomize")
+STARTUP_MODULES = ("sitecustomize", "usercustomize")
 """Imported by site.py at every start."""
 
 _SYSTEM_ZONES = "/usr/share/zoneinfo"
@@ -81,7 +81,7 @@ class ImportClosure:
                 self.examine(Source(file.path, text=file.code))
         for unit in index.editable_units():
             self._reach(unit, because)
-        for module in _STARTUP_MODULES:
+        for module in STARTUP_MODULES:
             self._reach_module(search, module, because)
         self._queue.extend(self._sources.values())
         for hint, origin in tuple(self._hints):

@@ -9,7 +9,7 @@ from imgslim.model import Entry
 from imgslim.runtimes.python.layout import Environment
 from imgslim.runtimes.python.modules import ModuleIndex
 from imgslim.runtimes.python.source import Import
-from imgslim.runtimes.python.tables import hidden, optional_parts
+from imgslim.runtimes.python.tables import hidden, optional_parts, tight
 
 OPTIONAL_MODULES = frozenset(module for part in optional_parts() for module in part.modules)
 """The modules of the standard library's optional parts."""
@@ -46,6 +46,10 @@ class Search:
             units.discard(key)
             if not units:
                 del self.open[name]
+
+    def has_compiled_twin(self, module: str) -> bool:
+        """Whether a module stands in for a compiled one that is there (PEP 399)."""
+        return bool(self.index.standard(tight().fallbacks.get(module, "")))
 
     def unsettled(self, names: set[str]) -> set[str]:
         """Those of ``names`` that lead to something unreached, as far as names tell."""

@@ -239,6 +239,36 @@ def is_type_checking(test: ast.expr) -> bool:
     return False
 
 
+def is_elsewhere(test: ast.expr) -> bool:
+    """Whether a condition can hold on other systems than Linux alone (docs.python.org,
+    ``sys.platform``, ``os.name``, ``platform.system``)."""
+    match test:
+        case ast.Compare(
+            left=left, ops=[ast.Eq()], comparators=[ast.Constant(value=str() as text)]
+        ):
+            return text.lower() not in _HERE.get(ast.unparse(left), (text.lower(),))
+        case ast.Compare(left=left, ops=[ast.In()], comparators=[ast.Tuple(elts=items)]):
+            texts = [item.value for item in items if isinstance(item, ast.Constant)]
+            here = _HERE.get(ast.unparse(left))
+            known = here is not None and len(texts) == len(items)
+            return known and not any(str(text).lower() in (here or ()) for text in texts)
+        case ast.Call(
+            func=ast.Attribute(value=left, attr="startswith"),
+            args=[ast.Constant(value=str() as text)],
+        ):
+            here = _HERE.get(ast.unparse(left))
+            return here is not None and not any(name.startswith(text) for name in here)
+    return False
+
+
+_HERE = {
+    "sys.platform": ("linux", "linux2"),
+    "os.name": ("posix",),
+    "platform.system()": ("linux",),
+}
+"""What these say on Linux, in lower case."""
+
+
 def is_main_guard(test: ast.expr) -> bool:
     """``__name__ == "__main__"``: true for the program itself, never for what it imports."""
     match test:

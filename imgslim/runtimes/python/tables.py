@@ -126,7 +126,11 @@ class Tight:
     spots: dict[str, tuple[str, ...]]
     for_people: frozenset[str]
     """Modules whose functions import for tests and documentation alone."""
+    for_tests: tuple[str, ...]
+    """Globs of modules whose imports do not count: their distribution's tests alone load them."""
     also: dict[str, tuple[str, ...]]
+    fallbacks: dict[str, str]
+    """Modules of the standard library by the compiled ones that they stand in for."""
     standard: tuple[str, ...]
     tools: frozenset[str]
     data: str
@@ -147,6 +151,8 @@ def tight() -> Tight:
         for_people=frozenset(
             row["module"] for row in table.get("spot", ()) if not row.get("functions", True)
         ),
+        for_tests=tuple(row["modules"] for row in table.get("tests", ())),
+        fallbacks=dict(table["standard"]["fallbacks"]),
         also={row["module"]: tuple(row["loads"]) for row in table.get("also", ())},
         standard=tuple(table["standard"]["modules"]),
         tools=frozenset(table["standard"]["tools"]),
