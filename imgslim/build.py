@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,9 +38,11 @@ def build_slim(
     tag: str,
     on_line: Callable[[str], None] | None = None,
     expected: Expected | None = None,
+    *,
+    files: Sequence[Path] = (),
 ) -> Built:
-    """Build ``dockerfile`` as ``tag``, save the result, measure it and compare it with what is
-    ``expected`` of it.
+    """Build ``dockerfile`` as ``tag`` in a context that holds ``files``, save the result, measure
+    it and compare it with what is ``expected`` of it.
 
     ``image`` is the fat one, as it was read from ``location``; one that is no engine's is loaded
     for the build and removed again if it was not there before. ``on_line`` gets the builder's
@@ -53,7 +55,7 @@ def build_slim(
             hint="name the slim image differently: -t NAME:TAG",
         )
     with connect() as engine, _base_in_engine(engine, location, image, base):
-        image_id = engine.build(dockerfile, tag, on_line)
+        image_id = engine.build(dockerfile, tag, on_line, files=files)
     return read_built(image_id, expected)
 
 

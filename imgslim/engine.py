@@ -10,8 +10,9 @@ import io
 import os
 import re
 import tarfile
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,8 +197,11 @@ class Engine:
         dockerfile: str,
         tag: str | None = None,
         on_line: Callable[[str], None] | None = None,
+        *,
+        files: Sequence[Path] = (),
     ) -> str:
-        """Build a Dockerfile that needs no context, from nothing cached; return the image's id.
+        """Build a Dockerfile, in a context of ``files`` alone, from nothing cached; return the
+        image's id.
 
         ``on_line`` gets the builder's output. Whatever happens, Ctrl-C too, no container and no
         image of an earlier stage or an unfinished build stays, unless it was there before. The
@@ -208,23 +212,9 @@ class Engine:
         build = _Build(on_line or (lambda line: None))
         result = ""
         try:
-            with _calls(), self._connection_closed():
-                for row in self._client.build(
-                    fileobj=_context(dockerfile),
-                    custom_context=True,
-                    tag=tag,
-                    rm=True,
-                    forcerm=True,
-                    # The legacy builder's cache compares files without their times, and would
-                    # bring those of an earlier build.
-                    nocache=True,
-                    decode=True,
-                ):
-                    build.read(row)
+            self._stream_build(build, dockerfile, tag, files)
             if not build.image_id:
-                raise EngineError(
-                    "the engine ended the build without an image", hint="see the engine's log"
-                )
+                raise EngineError("the build ended without an image", hint="see the engine's log")
             result = self.inspect(build.image_id).id
             return result
         except (KeyboardInterrupt, SystemExit):
@@ -232,6 +222,23 @@ class Engine:
             raise
         finally:
             self._remove_leftovers(build.new_ids(before), _hex(result))
+
+    def _stream_build(
+        self, build: _Build, dockerfile: str, tag: str | None, files: Sequence[Path]
+    ) -> None:
+        with _calls(), self._connection_closed(), _context(dockerfile, files) as context:
+            rows = self._client.build(
+                fileobj=context,
+                custom_context=True,
+                tag=tag,
+                rm=True,
+                forcerm=True,
+                # The legacy builder's cache brings an earlier build's times.
+                nocache=True,
+                decode=True,
+            )
+            for row in rows:
+                build.read(row)
 
     @contextmanager
     def _connection_closed(self) -> Iterator[None]:
@@ -349,15 +356,19 @@ def _hex(image_id: str) -> str:
     return image_id.removeprefix("sha256:")
 
 
-def _context(dockerfile: str) -> BinaryIO:
-    buffer = io.BytesIO()
-    data = dockerfile.encode("utf-8", "surrogateescape")
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        member = tarfile.TarInfo("Dockerfile")
-        member.size = len(data)
-        archive.addfile(member, io.BytesIO(data))
-    buffer.seek(0)
-    return buffer
+@contextmanager
+def _context(dockerfile: str, files: Sequence[Path]) -> Iterator[BinaryIO]:
+    """A build's context as a tar, for as long as it is needed."""
+    with tempfile.TemporaryFile(prefix="imgslim-") as spool:
+        data = dockerfile.encode("utf-8", "surrogateescape")
+        with tarfile.open(fileobj=spool, mode="w", dereference=True) as archive:
+            member = tarfile.TarInfo("Dockerfile")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+            for path in files:
+                archive.add(path, arcname=path.name)
+        spool.seek(0)
+        yield spool
 
 
 @contextmanager

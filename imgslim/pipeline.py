@@ -13,12 +13,17 @@ from imgslim.bases.proposals import Candidate, Proposal, compare_bases, possible
 from imgslim.choices import Choices
 from imgslim.decisions import BROKEN, RISKS, NextLevel, keeping
 from imgslim.deployments import load_services, select_services
-from imgslim.dockerfile import dockerfile_problems, render_dockerfile, render_on_base
+from imgslim.dockerfile import (
+    dockerfile_problems,
+    render_dockerfile,
+    render_on_base,
+    sidecar_keeps,
+)
 from imgslim.dockerfile.source import Head
 from imgslim.engine import connect
-from imgslim.errors import BrokenPlanError, UnsupportedImageError, VerificationError
+from imgslim.errors import BrokenPlanError, VerificationError
 from imgslim.layers import OnProgress, load_layers
-from imgslim.model import Image, Layer, Plan, Problem
+from imgslim.model import Image, Keep, Layer, Plan, Problem
 from imgslim.packages import load_packages, unread_databases
 from imgslim.plan import build_plan
 from imgslim.provenance import classify
@@ -156,10 +161,20 @@ def check_drops(plan: Plan) -> None:
         )
 
 
-def rewrite(analysis: Analysis, source: Head | None = None) -> str:
+def rewrite(analysis: Analysis, source: Head | None = None, *, sidecar: str = "") -> str:
     """The text of the slim image's Dockerfile, from the fat image or behind the user's own stages.
-    Raises UnsupportedImageError, DockerfileError."""
-    return render_dockerfile(analysis.image, analysis.world.rootfs, analysis.plan, source)
+    ``sidecar`` is the name that a tar beside it would have ("": there can be none). Raises
+    UnsupportedImageError, DockerfileError."""
+    image, rootfs = analysis.image, analysis.world.rootfs
+    return render_dockerfile(image, rootfs, analysis.plan, source, sidecar=sidecar)
+
+
+def sidecar_of(analysis: Analysis, overlay: Overlay | None = None) -> tuple[Keep, ...]:
+    """What that tar has to hold, upon a base or none; nothing where none is needed."""
+    image, rootfs = analysis.image, analysis.world.rootfs
+    if overlay is None:
+        return sidecar_keeps(image, rootfs, analysis.plan)
+    return sidecar_keeps(image, rootfs, overlay.plan, overlay.replaced)
 
 
 @contextmanager
@@ -198,15 +213,16 @@ def propose_base(
     return compare_bases(possible_bases(candidates, image_id, diff_ids, limit_bytes), weigh)
 
 
-def rewrite_on_base(analysis: Analysis, overlay: Overlay) -> str:
-    """The text of the Dockerfile that builds the slim image upon another. Raises
-    UnsupportedImageError."""
-    return render_on_base(analysis.image, analysis.world.rootfs, overlay)
+def rewrite_on_base(analysis: Analysis, overlay: Overlay, *, sidecar: str = "") -> str:
+    """The text of the Dockerfile that builds the slim image upon another; ``sidecar`` as for
+    ``rewrite``. Raises UnsupportedImageError."""
+    return render_on_base(analysis.image, analysis.world.rootfs, overlay, sidecar=sidecar)
 
 
 def unsayable_on_base(analysis: Analysis, overlay: Overlay) -> tuple[Problem, ...]:
     """What no Dockerfile can say or bring of the plan, or take away of the base."""
-    return (*unsayable(replace(analysis, plan=overlay.plan)), *overlay.problems)
+    copied = replace(analysis, plan=overlay.plan)
+    return (*unsayable(copied, overlay.replaced), *overlay.problems)
 
 
 def expect_on_base(analysis: Analysis, overlay: Overlay) -> Expected:
@@ -218,21 +234,16 @@ def expect_on_base(analysis: Analysis, overlay: Overlay) -> Expected:
     return on_base(expected, overlay.base.image, overlay.base.rootfs)
 
 
-def unsayable(analysis: Analysis) -> tuple[Problem, ...]:
-    """What no Dockerfile can say or bring of the plan, such as a newline in an ENV value."""
-    files = dockerfile_problems(analysis.image, analysis.world.rootfs, analysis.plan)
+def unsayable(analysis: Analysis, replaced: frozenset[str] = frozenset()) -> tuple[Problem, ...]:
+    """What no Dockerfile can say or bring of the plan, such as a newline in an ENV value, where
+    something else is at the paths ``replaced``."""
+    files = dockerfile_problems(analysis.image, analysis.world.rootfs, analysis.plan, replaced)
     return (*files, *foreseen(analysis.image, analysis.plan.keeps))
 
 
 def expect(analysis: Analysis) -> Expected:
-    """What the image that is built of the plan must be; every kept file is read for its digest.
-
-    Where no Dockerfile can bring the plan at all, nothing of it is forgiven.
-    """
-    try:
-        problems = unsayable(analysis)
-    except UnsupportedImageError:
-        problems = ()
+    """What the image that is built of the plan must be; every kept file is read for its digest."""
+    problems = unsayable(analysis)
     digests = digests_of_keeps(analysis.world.rootfs, analysis.plan.keeps)
     return expected_of(analysis.image, analysis.plan, digests, problems)
 

@@ -213,10 +213,12 @@ def test_without_a_shell_files_are_copied_and_the_lost_times_are_said(tmp_path: 
     assert [problem.code for problem in copies.problems] == ["directory-times"]
 
 
-def test_without_a_shell_what_cannot_be_exact_is_an_error(tmp_path: Path) -> None:
+def test_without_a_shell_what_is_to_last_and_cannot_be_exact_is_an_error(tmp_path: Path) -> None:
     tree: Tree = {"/app/server": "x", "/app/link": Link("server"), "/app/drop": ""}
+    world = make_world(tmp_path, tree)
+    plan = plan_of(world.rootfs, lambda path: "drop" not in path)
     with pytest.raises(UnsupportedImageError, match="/app/link"):
-        copies_of(tmp_path, tree)
+        plan_copies(make_image(tmp_path, [tree]), world.rootfs, plan, lasting=True)
 
 
 def test_a_name_that_nothing_can_say_is_a_problem(tmp_path: Path) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from imgslim.archive.sidecar import sidecar_tar
 from imgslim.choices import Choices
 from imgslim.copyplan import plan_copies
 from imgslim.databases.filters import Filter, Format, derive_filters
@@ -511,7 +514,7 @@ def test_the_dockerfile_gathers_a_database_and_cuts_it_there(tmp_path: Path) -> 
     assert "dpkg" not in final
 
 
-def test_without_a_shell_the_dockerfile_leaves_the_database_out_and_says_so(tmp_path: Path) -> None:
+def test_without_a_shell_the_cut_database_comes_in_the_sidecar(tmp_path: Path) -> None:
     config = ImageConfig(entrypoint=("/app",))
     tree: dict[str, Member] = {
         "/app": program(),
@@ -523,13 +526,16 @@ def test_without_a_shell_the_dockerfile_leaves_the_database_out_and_says_so(tmp_
     }
     world = make_world(tmp_path, tree, config=config)
     plan = plan_of(world, user=("/app",))
-    assert "/var/lib/dpkg/status.d/app.md5sums" in contents(plan, tree)
+    databases = {path: text for path, text in contents(plan, tree).items() if "dpkg" in path}
+    assert databases["/var/lib/dpkg/status.d/app.md5sums"] == sums("app")
     copies = plan_copies(make_image(tmp_path, [tree], config), world.rootfs, plan)
-    sources = {source for copy in copies.plain for source in copy.sources}
-    assert "/app" in sources
-    assert "/var/lib/dpkg/status.d/app.md5sums" not in sources
-    problem = next(p for p in copies.problems if p.code == "uncut-database")
-    assert problem.path.startswith("/var/lib/dpkg/status.d/")
+    assert [copy.sources for copy in copies.plain] == [("/app",)]
+    assert not [p for p in copies.problems if p.code == "uncut-database"]
+    data = b"".join(sidecar_tar(copies.sidecar.keeps, world.rootfs))
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        found = {f"/{one.name}": archive.extractfile(one) for one in archive if one.isreg()}
+        texts = {path: file.read().decode() for path, file in found.items() if file}
+    assert texts == databases
 
 
 def test_lists_of_files_stay_whole_where_naming_them_is_too_long(tmp_path: Path) -> None:

@@ -208,7 +208,7 @@ def test_every_route_answers_at_tight_loaded_from_an_archive(
             expected = expect(analysis)
         engines.docker("load", "--quiet", "--input", str(target))
         target.unlink()
-        assert verify(expected, f"docker-daemon:{tag}")[1].differences == ()
+        assert verify(f"docker-daemon:{tag}", expected)[1].differences == ()
         assert differing(answers(tag, case.fixture), case.fat_answers) == {}
 
 

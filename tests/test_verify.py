@@ -434,6 +434,14 @@ ALLOWED: dict[str, tuple[str, dict[str, Any]]] = {
             "unsayable": (Problem("uncopyable-path", Severity.ERROR, "/b\n", ""),),
         },
     ),
+    "a package database that no build can cut, and its directories": (
+        "uncut-database",
+        {
+            "fat": {**TREE, "/var/kept": File("x"), "/var/lib/db/rpm": File("x")},
+            "slim": {**TREE, "/var/kept": File("x")},
+            "unsayable": (Problem("uncut-database", Severity.WARNING, "/var/lib/db/rpm", ""),),
+        },
+    ),
     "an engine's mount points": (
         "engine-path",
         {"fat": TREE, "slim": {**TREE, "/etc/hosts": File(""), "/etc/mtab": Link("/proc/m")}},
@@ -504,6 +512,11 @@ def test_every_row_of_the_closed_list_has_a_test() -> None:
 
 
 NOT_ALLOWED: dict[str, dict[str, Any]] = {
+    "another file beside a package database that no build can cut": {
+        "fat": {**TREE, "/var/lib/rpm": File("x"), "/var/lib/other": File("x")},
+        "slim": {**TREE, "/var/lib": Dir()},
+        "unsayable": (Problem("uncut-database", Severity.WARNING, "/var/lib/rpm", ""),),
+    },
     "another mode of the root": {
         "fat": {"/": Dir(0o700), **TREE},
         "slim": {"/": Dir(0o777), **TREE},

@@ -83,7 +83,7 @@ def split_layers(keeps: Sequence[Keep], packages: PackageIndex) -> tuple[SlimLay
     for part, own in paths.items():
         if own:
             everything = sorted(own | _parents(own))
-            layers.append(SlimLayer(part, tuple(_members(map(by_path.__getitem__, everything)))))
+            layers.append(SlimLayer(part, tuple(members_of(map(by_path.__getitem__, everything)))))
     return tuple(layers)
 
 
@@ -98,7 +98,8 @@ def _parents(paths: Iterable[str]) -> set[str]:
     return found
 
 
-def _members(keeps: Iterable[Keep]) -> Iterator[Member]:
+def members_of(keeps: Iterable[Keep]) -> Iterator[Member]:
+    """Kept paths as members of one tar: of several names of a file all but the first are links."""
     first: dict[_File, str] = {}
     for keep in keeps:
         path = keep.entry.path

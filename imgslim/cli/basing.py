@@ -71,11 +71,16 @@ def overlaid(
         yield overlay
 
 
-def dockerfile_of(analysis: Analysis, overlay: Overlay | None, source: Head | None) -> str:
-    """The Dockerfile: upon a base, or from scratch (behind the user's own, if there is one)."""
+def dockerfile_of(
+    analysis: Analysis, overlay: Overlay | None, source: Head | None, sidecar: str = ""
+) -> str:
+    """The Dockerfile: upon a base, or from scratch (behind the user's own, if there is one).
+    ``sidecar`` is the name of the tar that can lie beside it."""
     from imgslim.pipeline import rewrite, rewrite_on_base
 
-    return rewrite_on_base(analysis, overlay) if overlay else rewrite(analysis, source)
+    if overlay:
+        return rewrite_on_base(analysis, overlay, sidecar=sidecar)
+    return rewrite(analysis, source, sidecar=sidecar)
 
 
 def problems_of(analysis: Analysis, overlay: Overlay | None) -> tuple[Problem, ...]:

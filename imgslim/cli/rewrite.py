@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from imgslim.choices import Choices
-from imgslim.cli import archiving, basing, options
+from imgslim.cli import archiving, basing, options, sidecar
 from imgslim.cli.progress import ProgressBar
 from imgslim.errors import UsageError
-from imgslim.output import check_output, write_output
+from imgslim.output import check_output
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from imgslim.pipeline import Analysis
     from imgslim.reports.console import Look
     from imgslim.verify import Expected
@@ -146,7 +149,11 @@ def command(
             analysis, base, platform=platform, on_progress=on_progress, quiet=quiet
         ) as overlay,
     ):
-        dockerfile = "" if order else basing.dockerfile_of(analysis, overlay, head)
+        dockerfile = (
+            ""
+            if order
+            else basing.dockerfile_of(analysis, overlay, head, sidecar.name_beside(output))
+        )
         on_progress.stop()
         look = options.look_for(sys.stderr, color, verbose=verbose)
         render = render_analysis if verbose else render_brief
@@ -159,17 +166,18 @@ def command(
             written = archiving.save(analysis, order, quiet=quiet)
             options.say(archiving.note(written, output, look), quiet=quiet)
             return
-        write_output(dockerfile, output, force=force)
+        files = sidecar.write(dockerfile, output, analysis, overlay, head, force=force, quiet=quiet)
         if tag:
             expected = basing.expected_of(analysis, overlay) if verifies else None
             predicted = overlay.size_bytes if overlay else analysis.plan.slim_size_bytes
-            _build(image, analysis, dockerfile, tag, expected, predicted, look, quiet=quiet)
+            _build(image, analysis, dockerfile, files, tag, expected, predicted, look, quiet=quiet)
 
 
 def _build(
     location: str,
     analysis: Analysis,
     dockerfile: str,
+    files: Sequence[Path],
     tag: str,
     expected: Expected | None,
     predicted: int,
@@ -185,7 +193,7 @@ def _build(
     def on_line(line: str) -> None:
         options.say(f"  {line}\n", quiet=not look.verbose)
 
-    built = build_slim(location, analysis.image, dockerfile, tag, on_line, expected)
+    built = build_slim(location, analysis.image, dockerfile, tag, on_line, expected, files=files)
     report = render_built(tag, built.image_id, built.size_bytes, predicted, look)
     options.say(report, quiet=quiet)
     if built.verification is not None:

@@ -81,12 +81,24 @@ class Gathered:
 
 
 @dataclass(frozen=True, slots=True)
+class Sidecar:
+    """What a tar beside the Dockerfile brings where the image has no tools to gather with.
+
+    ``keeps`` are sorted by path, with the directories whose owner, mode and time a COPY line
+    loses; ``contents`` speak of all but these.
+    """
+
+    keeps: tuple[Keep, ...] = ()
+    contents: tuple[Content, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CopyPlan:
     """All COPY steps of one image. ``place`` is the gathered tree's directory, free in the image.
 
     ``clean_base``: the fat image is copied into an empty stage instead of being its base, so that
     no trigger of it fires and its layers do not count. ``lasting``: what a later build lacks is
-    looked for before it is copied.
+    looked for before it is copied. Of ``gathered`` and ``sidecar`` at most one holds anything.
     """
 
     plain: tuple[PlainCopy, ...]
@@ -96,3 +108,4 @@ class CopyPlan:
     clean_base: bool
     problems: tuple[Problem, ...] = ()
     lasting: bool = False
+    sidecar: Sidecar = Sidecar()

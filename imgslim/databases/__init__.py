@@ -13,10 +13,11 @@ from imgslim.databases.apk import add_apk
 from imgslim.databases.dpkg import add_dpkg
 from imgslim.databases.kept import Kept
 from imgslim.databases.languages import add_metadata
+from imgslim.databases.rpm import add_rpm
 from imgslim.model import Keep, Problem
 from imgslim.world import World
 
-_KINDS = (add_metadata, add_dpkg, add_apk)
+_KINDS = (add_metadata, add_dpkg, add_apk, add_rpm)
 """One function a kind; a system package may own what a language's metadata adds."""
 
 

@@ -13,15 +13,23 @@ from itertools import groupby
 from imgslim.bases import Overlay
 from imgslim.bases.undone import resets
 from imgslim.copyplan import plan_copies
-from imgslim.copyplan.steps import CopyPlan, PlainCopy
-from imgslim.copyplan.words import copy_destination, copy_source, is_simple, json_word
+from imgslim.copyplan.steps import CopyPlan, PlainCopy, Sidecar
+from imgslim.copyplan.tools import find_tools
+from imgslim.copyplan.words import (
+    copy_destination,
+    copy_source,
+    is_copy_word,
+    is_simple,
+    json_word,
+)
 from imgslim.dockerfile.config import config_problems, render_config
 from imgslim.dockerfile.continued import continued
 from imgslim.dockerfile.frame import Frame, base_reference, frame_of_image, frame_of_source
 from imgslim.dockerfile.gather import gather_stage
 from imgslim.dockerfile.layout import comment, count, describe_contents, wrapped
 from imgslim.dockerfile.source import Head
-from imgslim.model import Group, Image, Plan, Problem
+from imgslim.errors import UnsupportedImageError, UsageError
+from imgslim.model import Group, Image, Keep, Plan, Problem
 from imgslim.provenance_labels import labelled
 from imgslim.rootfs import Rootfs
 
@@ -31,34 +39,55 @@ __all__ = (
     "render_copies",
     "render_dockerfile",
     "render_on_base",
+    "sidecar_keeps",
 )
 
 
-def render_dockerfile(image: Image, rootfs: Rootfs, plan: Plan, source: Head | None = None) -> str:
+def render_dockerfile(
+    image: Image, rootfs: Rootfs, plan: Plan, source: Head | None = None, *, sidecar: str = ""
+) -> str:
     """The Dockerfile that builds the image of ``plan``: from the fat image, or from a stage of the
-    user's own Dockerfile, ``source``, which it continues. Raises what ``plan_copies`` raises, and
-    DockerfileError for a source that cannot be continued."""
+    user's own Dockerfile, ``source``, which it continues. ``sidecar`` is the name that the tar
+    beside it would have ("": there can be none). Raises what ``plan_copies`` raises,
+    UnsupportedImageError where a sidecar is needed, and DockerfileError for a source that cannot
+    be continued."""
     copies = plan_copies(image, rootfs, plan, lasting=source is not None)
     if source is None:
-        return render_copies(labelled(image), copies, frame_of_image(image, copies, plan))
+        frame = frame_of_image(image, copies, plan, sidecar)
+        return render_copies(labelled(image), copies, frame)
     frame = frame_of_source(source, copies, plan)
     return continued(source, render_copies(image, copies, frame))
 
 
-def render_on_base(image: Image, rootfs: Rootfs, overlay: Overlay) -> str:
+def render_on_base(image: Image, rootfs: Rootfs, overlay: Overlay, *, sidecar: str = "") -> str:
     """The Dockerfile that builds the image of a plan upon another image: what that lacks of it is
-    copied, what the config of that image sets is set back. Raises what ``plan_copies`` raises."""
+    copied, what the config of that image sets is set back. ``sidecar`` and what is raised as for
+    ``render_dockerfile``."""
     plan, base = overlay.plan, overlay.base.image
     copies = plan_copies(image, rootfs, plan, replaced=overlay.replaced)
-    frame = frame_of_image(image, copies, plan)
+    frame = frame_of_image(image, copies, plan, sidecar)
     held = comment(f"It holds {count(len(overlay.held), 'path')} of what is needed already.")
     frame = replace(frame, last=f"{held}\nFROM {base_reference(base)}")
     return render_copies(labelled(image), copies, frame, resets(image.config, base.config))
 
 
-def dockerfile_problems(image: Image, rootfs: Rootfs, plan: Plan) -> tuple[Problem, ...]:
-    """What the Dockerfile cannot say or bring, of the config and of the files."""
-    return (*plan_copies(image, rootfs, plan).problems, *config_problems(image.config))
+def sidecar_keeps(
+    image: Image, rootfs: Rootfs, plan: Plan, replaced: frozenset[str] = frozenset()
+) -> tuple[Keep, ...]:
+    """What the tar beside the Dockerfile has to hold, sorted by path; nothing where none is needed.
+    ``replaced`` as for ``plan_copies``."""
+    if find_tools(rootfs) is not None:
+        return ()
+    return plan_copies(image, rootfs, plan, replaced=replaced).sidecar.keeps
+
+
+def dockerfile_problems(
+    image: Image, rootfs: Rootfs, plan: Plan, replaced: frozenset[str] = frozenset()
+) -> tuple[Problem, ...]:
+    """What the Dockerfile cannot say or bring, of the config and of the files. ``replaced`` as for
+    ``plan_copies``."""
+    copies = plan_copies(image, rootfs, plan, replaced=replaced)
+    return (*copies.problems, *config_problems(image.config))
 
 
 def render_copies(image: Image, copies: CopyPlan, frame: Frame, first: Sequence[str] = ()) -> str:
@@ -73,6 +102,7 @@ def render_copies(image: Image, copies: CopyPlan, frame: Frame, first: Sequence[
 
 
 def _final_stage(copies: CopyPlan, frame: Frame) -> str:
+    _check_sidecar(copies, frame)
     blocks = [frame.last]
     for _, block in groupby(copies.plain, key=_heading_key):
         steps = list(block)
@@ -81,7 +111,46 @@ def _final_stage(copies: CopyPlan, frame: Frame) -> str:
         blocks.append("\n".join([*headings, *lines]))
     if not copies.gathered.is_empty:
         blocks.append(f"COPY --from={frame.gathered} {copies.place}/ /")
+    if copies.sidecar.keeps:
+        blocks.append(_added(copies.sidecar, frame.sidecar))
     return "\n\n".join(blocks)
+
+
+def _added(sidecar: Sidecar, name: str) -> str:
+    """The line that unpacks the sidecar; builders do that with every tar of the context."""
+    lines = [
+        comment("What a COPY line would change: links, and the directories' owner, mode and time,"),
+        comment("in a tar that lies beside this file: build it with this folder as context"),
+        *describe_contents(sidecar.contents),
+    ]
+    if is_simple(name) and not name.startswith("-"):
+        return "\n".join([*lines, f"ADD {name} /"])
+    return "\n".join([*lines, f"ADD [{json_word(copy_source(name))}, {json_word('/')}]"])
+
+
+def _check_sidecar(copies: CopyPlan, frame: Frame) -> None:
+    keeps = copies.sidecar.keeps
+    if not keeps or (frame.sidecar and is_copy_word(frame.sidecar)):
+        return
+    if frame.sidecar:
+        raise UsageError(
+            f"no Dockerfile can name a file {frame.sidecar!r}, which has to lie beside it",
+            hint="give --output a plainer name, such as Dockerfile.slim",
+        )
+    needed = [keep.entry for keep in keeps if not _is_default_directory(keep)]
+    more = f", nor {len(needed) - 1:,} more" if len(needed) > 1 else ""
+    first = (needed or [keeps[0].entry])[0]
+    raise UnsupportedImageError(
+        f"the image has no shell and tar or cp, and a Dockerfile alone cannot copy {first.path} as "
+        f"it is ({first.kind}, {first.mode:04o} {first.uid}:{first.gid}){more}",
+        hint="write it to a file: a tar with them comes beside it (-o Dockerfile.slim); or write "
+        "the image itself (-o slim.tar)",
+    )
+
+
+def _is_default_directory(keep: Keep) -> bool:
+    entry = keep.entry
+    return entry.is_directory and (entry.mode, entry.uid, entry.gid) == (0o755, 0, 0)
 
 
 def _heading_key(copy: PlainCopy) -> tuple[Group, str]:

@@ -17,12 +17,14 @@ from imgslim.sources.reference import stated_tag
 @dataclass(frozen=True, slots=True)
 class Frame:
     """``head`` is all that stands before the gathered stage, as blocks; ``base`` and ``gathered``
-    are the stages' names, ``last`` is the final stage's FROM."""
+    are the stages' names, ``last`` is the final stage's FROM, ``sidecar`` the name of the tar that
+    can lie beside the file ("": none can)."""
 
     head: tuple[str, ...]
     base: str = "base"
     gathered: str = "gathered"
     last: str = "FROM scratch"
+    sidecar: str = ""
 
 
 def base_reference(image: Image) -> str:
@@ -33,9 +35,10 @@ def base_reference(image: Image) -> str:
     return known_name(image) or stated_tag(image.image_id)
 
 
-def frame_of_image(image: Image, copies: CopyPlan, plan: Plan) -> Frame:
+def frame_of_image(image: Image, copies: CopyPlan, plan: Plan, sidecar: str = "") -> Frame:
     """The fat image itself is the base stage."""
-    return Frame((_header(plan, base_reference(image)), _base_stage(image, copies)))
+    head = (_header(plan, base_reference(image)), _base_stage(image, copies))
+    return Frame(head, sidecar=sidecar)
 
 
 def frame_of_source(head: Head, copies: CopyPlan, plan: Plan) -> Frame:

@@ -125,7 +125,8 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """An installed package. ``key``: ``deb:NAME`` (``deb:NAME:ARCH`` if foreign), ``apk:NAME``.
+    """An installed package. ``key``: ``deb:NAME`` (``deb:NAME:ARCH`` if foreign), ``apk:NAME``,
+    ``rpm:NAME`` (``rpm:NAME.ARCH`` or longer for others of that name).
     ``files`` are canonical paths in the merged tree: links in their directories resolved, dpkg's
     diversions applied. ``depends`` holds package keys, alternatives resolved to the one that is
     installed. ``checksums`` maps a path to (algorithm, hex digest) where the database knows it.

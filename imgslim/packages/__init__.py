@@ -9,29 +9,22 @@ from imgslim.model import Package, Problem, Severity
 from imgslim.packages.apk import read_apk
 from imgslim.packages.dpkg import read_dpkg
 from imgslim.packages.pypi import read_distributions
+from imgslim.packages.rpm import read_rpm, unreadable_databases
+from imgslim.packages.rpm_database import find_older
 from imgslim.rootfs import Rootfs
 from imgslim.world import PackageIndex
 
-_READERS = (read_dpkg, read_apk)
+_READERS = (read_dpkg, read_apk, read_rpm)
 """One reader a database; a new one is a module here and its name in this list."""
 
 _UNREAD = {
-    "rpm": (
-        "/var/lib/rpm/Packages",
-        "/var/lib/rpm/Packages.db",
-        "/var/lib/rpm/rpmdb.sqlite",
-        "/usr/lib/sysimage/rpm/Packages",
-        "/usr/lib/sysimage/rpm/Packages.db",
-        "/usr/lib/sysimage/rpm/rpmdb.sqlite",
-    ),
     "pacman": ("/var/lib/pacman/local/ALPM_DB_VERSION",),
     "opkg": ("/usr/lib/opkg/status", "/var/lib/opkg/status"),
     "portage": ("/var/db/pkg",),
     "nix": ("/nix/var/nix/db/db.sqlite",),
     "xbps": ("/var/db/xbps",),
 }
-"""Databases that no reader knows: rpm's three back ends in both of its places (rpm.org, "RPM
-database"; Fedora's change "RelocateRPMToUsr"), and where other package managers keep theirs."""
+"""Databases that no reader knows, where their package managers keep them."""
 
 
 _MACHINES = {
@@ -64,9 +57,10 @@ def _machine(packages: Iterable[Package]) -> str:
 def unread_databases(rootfs: Rootfs) -> tuple[Problem, ...]:
     """A warning for each package database in the image that cannot be read: what its packages
     put there counts as the user's, and is kept."""
+    rpm = (*find_older(rootfs), *unreadable_databases(rootfs))
     found = (
         (kind, next((path for path in paths if rootfs.lookup(path)), None))
-        for kind, paths in _UNREAD.items()
+        for kind, paths in (("rpm", rpm), *_UNREAD.items())
     )
     return tuple(
         Problem(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from imgslim.copyplan.words import is_text
@@ -63,6 +63,7 @@ class Context:
     expected: Expected
     unsayable_fields: frozenset[str]
     unsayable_paths: frozenset[str]
+    uncut_paths: frozenset[str]
     by_buildkit: bool
     untimed: bool
     made: frozenset[str] = field(default=frozenset())
@@ -75,6 +76,9 @@ class Context:
             expected,
             frozenset(unsayable_values(expected.config)),
             frozenset(one.path for one in problems if one.code == "uncopyable-path"),
+            _with_own_directories(
+                (one.path for one in problems if one.code == "uncut-database"), expected.paths
+            ),
             any(row.created_by.endswith(BUILDKIT_MARK) for row in found.history),
             any(one.code == "directory-times" for one in problems),
             frozenset(made | {posixpath.dirname(path) for path in made}),
@@ -132,6 +136,18 @@ def made_directories(config: ImageConfig, paths: Container[str]) -> list[str]:
     return missing
 
 
+def _with_own_directories(paths: Iterable[str], planned: Iterable[str]) -> frozenset[str]:
+    """``paths`` with the directories that are planned for these alone."""
+    gone = set(paths)
+    others = [path for path in planned if gone and path not in gone]
+    for path in sorted(gone):
+        while (path := posixpath.dirname(path)) != "/":
+            if any(other.startswith(f"{path}/") and other not in gone for other in others):
+                break
+            gone.add(path)
+    return frozenset(gone)
+
+
 def _is_root_of_a_build(mismatch: Mismatch, _: Context) -> bool:
     given = mismatch.given
     if mismatch.path != "/" or given is None:
@@ -148,6 +164,11 @@ def _is_directory_time(mismatch: Mismatch) -> bool:
 def _is_uncopyable(mismatch: Mismatch, context: Context) -> bool:
     is_missing = mismatch.aspect == Aspect.PRESENCE and mismatch.given is None
     return is_missing and mismatch.path in context.unsayable_paths
+
+
+def _is_uncut(mismatch: Mismatch, context: Context) -> bool:
+    is_missing = mismatch.aspect == Aspect.PRESENCE and mismatch.given is None
+    return is_missing and mismatch.path in context.uncut_paths
 
 
 def _is_mount_point(mismatch: Mismatch, _: Context) -> bool:
@@ -215,6 +236,7 @@ RULES = (
         lambda mismatch, context: _is_directory_time(mismatch) and context.by_buildkit,
     ),
     Rule("uncopyable-path", "no instruction of a Dockerfile can copy this", _is_uncopyable),
+    Rule("uncut-database", "no build can cut this package database", _is_uncut),
     Rule("engine-path", "an engine's empty mount point", _is_mount_point),
     Rule("working-directory", "WORKDIR made what the image lacked", _is_made_by_workdir),
     Rule("unwritable-config", "a Dockerfile cannot say this value", _is_unsayable_value),
