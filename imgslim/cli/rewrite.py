@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from imgslim.bases import Overlay
+    from imgslim.model import Problem
     from imgslim.pipeline import Analysis
     from imgslim.reports.console import Look
-    from imgslim.verify import Expected
 
 EPILOG = """\
 \b
@@ -105,35 +106,18 @@ def command(
     the built image is compared with the plan, entry by entry (see imgslim verify).
     An archive is loaded into the engine for that, and removed again if it was not there before.
     """
-    if build and not tag:
-        raise UsageError("--build needs a name for the image", hint="add -t NAME:TAG")
     order = archiving.archive_order(
         output, force=force, as_archive=as_archive, compress=compress, tag=tag
     )
-    if order and (build or source):
-        raise UsageError(
-            f"an archive needs no Dockerfile, which {'--build' if build else '--source'} is about",
-            hint="write the archive alone (docker load -i FILE), or the Dockerfile",
-        )
-    if tag and not build and not order:
-        raise UsageError(
-            "-t names the image that --build makes, or that of an archive",
-            hint="add --build or --archive, or drop -t",
-        )
-    if target and not source:
-        raise UsageError("--target names a stage of --source", hint="add --source DOCKERFILE")
-    if build and source:
-        raise UsageError(
-            "--build has no context for the Dockerfile of --source",
-            hint="write it with -o, then: docker build -f FILE -t NAME CONTEXT",
-        )
+    _check(build=build, tag=tag, source=source, target=target, archive=order is not None)
     basing.check_base(base, archive=order is not None, source=source is not None)
     check_output(output, force=force)
     from imgslim.dockerfile.source import load_source
-    from imgslim.pipeline import analyze, check_drops
-    from imgslim.reports.text import render_analysis, render_brief
+    from imgslim.pipeline import analyze
 
     head = load_source(source, target or "") if source else None
+    look = options.look_for(sys.stderr, color, verbose=verbose)
+    goal = _Goal(output, force, tag, verifies, look, quiet)
     with (
         ProgressBar(quiet=quiet) as on_progress,
         analyze(
@@ -149,42 +133,81 @@ def command(
             analysis, base, platform=platform, on_progress=on_progress, quiet=quiet
         ) as overlay,
     ):
-        dockerfile = (
-            ""
-            if order
-            else basing.dockerfile_of(analysis, overlay, head, sidecar.name_beside(output))
-        )
-        on_progress.stop()
-        look = options.look_for(sys.stderr, color, verbose=verbose)
-        render = render_analysis if verbose else render_brief
-        unsayable = () if order else basing.problems_of(analysis, overlay)
-        plan = replace(analysis.plan, problems=(*unsayable, *analysis.plan.problems))
-        options.say(render(analysis.image, plan, look, analysis.next_level), quiet=quiet)
-        if not force:
-            check_drops(plan)
         if order:
+            on_progress.stop()
+            _report(analysis, (), goal)
             written = archiving.save(analysis, order, quiet=quiet)
             options.say(archiving.note(written, output, look), quiet=quiet)
             return
+        name = sidecar.name_beside(output)
+        dockerfile = basing.dockerfile_of(analysis, overlay, head, name)
+        problems = basing.problems_of(analysis, overlay)
+        on_progress.stop()
+        _report(analysis, problems, goal)
         files = sidecar.write(dockerfile, output, analysis, overlay, head, force=force, quiet=quiet)
-        if tag:
-            expected = basing.expected_of(analysis, overlay) if verifies else None
-            predicted = overlay.size_bytes if overlay else analysis.plan.slim_size_bytes
-            _build(image, analysis, dockerfile, files, tag, expected, predicted, look, quiet=quiet)
+        if build:
+            _build(image, analysis, overlay, dockerfile, files, goal)
+
+
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """Where the result goes, and what is said of it."""
+
+    output: str
+    force: bool
+    tag: str | None
+    verifies: bool
+    look: Look
+    quiet: bool
+
+
+def _check(
+    *, build: bool, tag: str | None, source: str | None, target: str | None, archive: bool
+) -> None:
+    """Raise UsageError for options that do not go together."""
+    if build and not tag:
+        raise UsageError("--build needs a name for the image", hint="add -t NAME:TAG")
+    if archive and (build or source):
+        raise UsageError(
+            f"an archive needs no Dockerfile, which {'--build' if build else '--source'} is about",
+            hint="write the archive alone (docker load -i FILE), or the Dockerfile",
+        )
+    if tag and not (build or archive):
+        raise UsageError(
+            "-t names the image that --build makes, or that of an archive",
+            hint="add --build or --archive, or drop -t",
+        )
+    if target and not source:
+        raise UsageError("--target names a stage of --source", hint="add --source DOCKERFILE")
+    if build and source:
+        raise UsageError(
+            "--build has no context for the Dockerfile of --source",
+            hint="write it with -o, then: docker build -f FILE -t NAME CONTEXT",
+        )
+
+
+def _report(analysis: Analysis, unsayable: Sequence[Problem], goal: _Goal) -> None:
+    """Say what the plan is, and what its form cannot bring. Raises BrokenPlanError."""
+    from imgslim.pipeline import check_drops
+    from imgslim.reports.text import render_analysis, render_brief
+
+    look = goal.look
+    render = render_analysis if look.verbose else render_brief
+    plan = replace(analysis.plan, problems=(*unsayable, *analysis.plan.problems))
+    options.say(render(analysis.image, plan, look, analysis.next_level), quiet=goal.quiet)
+    if not goal.force:
+        check_drops(plan)
 
 
 def _build(
     location: str,
     analysis: Analysis,
+    overlay: Overlay | None,
     dockerfile: str,
     files: Sequence[Path],
-    tag: str,
-    expected: Expected | None,
-    predicted: int,
-    look: Look,
-    *,
-    quiet: bool,
+    goal: _Goal,
 ) -> None:
+    """Build the image, weigh it, compare it with the plan."""
     from imgslim.build import build_slim
     from imgslim.pipeline import check_verified
     from imgslim.reports.text import render_built
@@ -193,12 +216,15 @@ def _build(
     def on_line(line: str) -> None:
         options.say(f"  {line}\n", quiet=not look.verbose)
 
+    look, tag = goal.look, goal.tag or ""
+    expected = basing.expected_of(analysis, overlay) if goal.verifies else None
+    predicted = overlay.size_bytes if overlay else analysis.plan.slim_size_bytes
     built = build_slim(location, analysis.image, dockerfile, tag, on_line, expected, files=files)
     report = render_built(tag, built.image_id, built.size_bytes, predicted, look)
-    options.say(report, quiet=quiet)
+    options.say(report, quiet=goal.quiet)
     if built.verification is not None:
         options.say(
             render_differences(built.verification, look),
-            quiet=quiet and built.verification.is_as_planned,
+            quiet=goal.quiet and built.verification.is_as_planned,
         )
         check_verified(tag, built.verification)
