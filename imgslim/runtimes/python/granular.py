@@ -103,8 +103,7 @@ class ModuleClosure(ImportClosure):
     def _follow(self, search: Search, source: Source, imported: Import) -> None:
         module = self._imported(search, source, imported)
         top = module.partition(".")[0]
-        tool = top in tight().tools and not imported.firm
-        if search.index.is_standard(source.path) and (tool or search.has_compiled_twin(module)):
+        if search.is_aside(source, imported, module):
             return
         if top in hidden().weak and not self._counts(search, source, imported, top):
             self._waiting.append((search, source, imported))
@@ -163,8 +162,8 @@ class ModuleClosure(ImportClosure):
             if name.partition(".")[0] in search.index.providers:
                 self._reach_named(search, name, source.path)
         if standard and (facts.dynamics.handed or facts.dynamics.spots):
-            for name in filter(search.index.standard, facts.names):
-                self._reach_module(search, name, source.path)
+            for path in search.standard_named(facts.names):
+                self._take(search, path, source.path)
         for word in () if standard else facts.words:
             if word in search.index.providers and word not in hidden().weak:
                 self._reach_module(search, word, source.path)
@@ -217,7 +216,8 @@ class ModuleClosure(ImportClosure):
             if named and search.index.file_of(named) is None:
                 # The package is in a variable: one of those that the module names in strings.
                 for name in sorted(filter(search.index.places, facts.names)):
-                    self._take_whole(search, name, source.path)
+                    if name.partition(".")[0] not in search.index.stdlib:
+                        self._take_whole(search, name, source.path)
             elif named or package:
                 self._take_whole(search, named or package, source.path)
         for spot in facts.dynamics.spots:

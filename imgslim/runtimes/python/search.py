@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from imgslim.model import Entry
@@ -47,9 +48,23 @@ class Search:
             if not units:
                 del self.open[name]
 
-    def has_compiled_twin(self, module: str) -> bool:
-        """Whether a module stands in for a compiled one that is there (PEP 399)."""
-        return bool(self.index.standard(tight().fallbacks.get(module, "")))
+    def is_aside(self, source: Source, imported: Import, module: str) -> bool:
+        """Whether an import is of no program that runs: the standard library's of its tools for
+        people and of stand-ins for compiled modules that are there (PEP 399), a test's of those."""
+        is_tool = module.partition(".")[0] in tight().tools
+        if source.own:
+            return is_tool and hidden().is_test(posixpath.basename(source.path))
+        if not self.index.is_standard(source.path):
+            return False
+        return (is_tool and not imported.firm) or bool(
+            self.index.standard(tight().fallbacks.get(module, ""))
+        )
+
+    def standard_named(self, names: Iterable[str]) -> Iterator[str]:
+        """The files of the standard library's modules among ``names``, tools for people aside."""
+        for name in names:
+            if name.partition(".")[0] not in tight().tools:
+                yield from self.index.standard(name)
 
     def unsettled(self, names: set[str]) -> set[str]:
         """Those of ``names`` that lead to something unreached, as far as names tell."""
