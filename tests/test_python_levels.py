@@ -250,6 +250,26 @@ def test_the_standard_library_is_cut_to_what_is_reached_at_tight(tmp_path: Path)
     assert found.isdisjoint({"mailbox.py", "json/tool.py"})
 
 
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        (Level.SAFE, {"turtle.py", "nis.so", "os.py"}),
+        (Level.BALANCED, {"os.py"}),
+    ],
+)
+def test_safe_keeps_the_standard_library_but_its_tests(
+    tmp_path: Path, level: Level, expected: set[str]
+) -> None:
+    tree: Tree = {
+        f"{LIB}/turtle.py": "",
+        f"{LIB}/lib-dynload/nis.so": File(elf(), mode=0o755),
+        f"{LIB}/test/test_os.py": "",
+        "/app/main.py": "",
+    }
+    files = {path.rpartition("/")[2] for path in kept(plan_at(tmp_path, level, tree), LIB)}
+    assert files & {"turtle.py", "nis.so", "test_os.py", "os.py"} == expected
+
+
 def test_plugins_bring_their_modules_and_requirements_their_metadata(tmp_path: Path) -> None:
     tree = {
         **dist("aa", {"aa/__init__.py": ""}, requires="bb"),

@@ -133,9 +133,18 @@ def _find_library_needs(world: World, path: str, name: object) -> Iterator[Findi
             f"ctypes.util.find_library of a computed name may run {', '.join(linker)}",
             "left out: name the library by its soname, or keep them with --also-run",
         )
-    elif not any(soname.startswith(f"lib{name}.") for soname in _cached_sonames(world)):
+    elif _only_the_linker_finds(world, name):
         for tool in linker:
             yield Need(tool, Group.SYSTEM, reason, path)
+
+
+def _only_the_linker_finds(world: World, name: str) -> bool:
+    """Whether ``libNAME.so`` is there, which is what the linker looks for (ld(1), ``-l``), and no
+    soname in the loader's cache starts so."""
+    if any(soname.startswith(f"lib{name}.") for soname in _cached_sonames(world)):
+        return False
+    link = f"lib{name}.so"
+    return any(link in world.rootfs.children(place) for place in library_directories(world))
 
 
 def _cached_sonames(world: World) -> Iterable[str]:

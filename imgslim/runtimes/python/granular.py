@@ -236,8 +236,7 @@ class ModuleClosure(ImportClosure):
             return
         infix = next((piece for piece in spot.pieces if piece and piece.strip(".")), "")
         if infix:
-            whole = spot.pieces[-1] is None
-            key = (infix.strip("."), whole)
+            key = (infix.strip("."), spot.pieces[-1] is None)
             if key not in self._infixes:
                 self._infixes[key] = None
                 for name, known in tuple(self._packages.items()):
@@ -298,13 +297,15 @@ class ModuleClosure(ImportClosure):
         if search.index.name_of(f"{directory}/__init__.py"):
             for found in self._data.beside(directory, self._top_of(search, path)):
                 self._need(found, reason, because, group=group)
+        name = search.index.name_of(path) or ""
         if path.endswith(_INITS):
-            name = search.index.name_of(path) or ""
             self._packages.setdefault(name, search)
             for key in tuple(self._infixes):
                 self._try_infix(search, name, key, path)
-        for module in tight().also.get(search.index.name_of(path) or "", ()):
+        for module in tight().also.get(name, ()):
             self._take_whole(search, module, path)
+        for module in tight().beside.get(name, ()):
+            self._reach_module(search, module, path)
 
     def _unit_of(self, search: Search, path: str, dist: Distribution | None) -> tuple[Group, str]:
         if dist is not None:
@@ -366,10 +367,9 @@ class ModuleClosure(ImportClosure):
     def _reach_distribution(self, dist: Distribution, label: str, because: str) -> None:
         """The metadata, and what lies outside of the site directory but is no program."""
         self._need(dist.metadata_path, label, because, Scope.TREE)
-        prefix = f"{dist.site_path}/"
         for path in dist.files:
             name = posixpath.basename(path)
-            outside = not path.startswith(prefix) and "/bin/" not in path
+            outside = not path.startswith(f"{dist.site_path}/") and "/bin/" not in path
             if (outside and not name.endswith(CODE)) or name.endswith(".pth"):
                 self._need(path, label, because)
             if name.startswith(("__editable__", "_editable_")):

@@ -51,7 +51,7 @@ from imgslim.runtimes.python.stdlib import (
     prefix_needs,
     stdlib_needs,
 )
-from imgslim.runtimes.python.tables import hidden
+from imgslim.runtimes.python.tables import hidden, optional_parts
 from imgslim.world import World
 
 _PATCHLEVEL = re.compile(r'#define\s+PY_VERSION\s+"([^"]+)"')
@@ -186,7 +186,9 @@ class PythonRuntime(Runtime):
             yield from self._stdlib(base, because)
 
     def _stdlib(self, base: Installation, because: str) -> Iterator[Need]:
-        wanted = self._closure.wanted_parts
+        wanted = list(self._closure.wanted_parts)
+        if self.world.choices.level is Level.SAFE:
+            wanted += [part for part in optional_parts() if not part.tests]
         if self._granular:
             yield from archive_needs(self.world, base, because)
         else:

@@ -10,11 +10,13 @@ from imgslim.tables import load_table
 
 @dataclass(frozen=True, slots=True)
 class OptionalPart:
-    """A part of the standard library that is left out unless one of ``modules`` is used."""
+    """A part of the standard library that is left out unless one of ``modules`` is used; at
+    ``safe`` only ``tests`` are."""
 
     paths: tuple[str, ...]
     prefix_paths: tuple[str, ...]
     modules: frozenset[str]
+    tests: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,12 @@ class Hidden:
 def optional_parts() -> tuple[OptionalPart, ...]:
     """The rows of ``[[optional]]``."""
     return tuple(
-        OptionalPart(tuple(row["paths"]), tuple(row.get("prefix", ())), frozenset(row["modules"]))
+        OptionalPart(
+            tuple(row["paths"]),
+            tuple(row.get("prefix", ())),
+            frozenset(row["modules"]),
+            row.get("tests", False),
+        )
         for row in load_table("python")["optional"]
     )
 
@@ -129,6 +136,8 @@ class Tight:
     for_tests: tuple[str, ...]
     """Globs of modules whose imports do not count: their distribution's tests alone load them."""
     also: dict[str, tuple[str, ...]]
+    beside: dict[str, tuple[str, ...]]
+    """Modules that come along alone, where those of ``also`` come whole."""
     fallbacks: dict[str, str]
     """Modules of the standard library by the compiled ones that they stand in for."""
     standard: tuple[str, ...]
@@ -152,6 +161,7 @@ def tight() -> Tight:
             row["module"] for row in table.get("spot", ()) if not row.get("functions", True)
         ),
         for_tests=tuple(row["modules"] for row in table.get("tests", ())),
+        beside={row["module"]: tuple(row.get("modules", ())) for row in table.get("also", ())},
         fallbacks=dict(table["standard"]["fallbacks"]),
         also={row["module"]: tuple(row["loads"]) for row in table.get("also", ())},
         standard=tuple(table["standard"]["modules"]),
