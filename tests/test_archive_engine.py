@@ -29,8 +29,8 @@ from tests.worlds import File, Tree
 
 pytestmark = pytest.mark.engine
 
-SMALL = ("go-gin", "go-static", "shell-busybox")
-"""Fixtures that take seconds; the others are fixtures/NAME, too."""
+SMALL = ("go-static",)
+"""Fixtures that take seconds; test_fixtures.py loads an archive of every one."""
 
 FIXTURES = {fixture.name: fixture for fixture in load_fixtures()}
 NAME = f"imgslim-archived:{os.getpid()}"

@@ -11,11 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.build import build_fixture, load_fixture
 from imgslim.cli.app import run
 from imgslim.pipeline import analyze
 from tests import engines
-from tests.containers import answers
 
 pytestmark = pytest.mark.engine
 
@@ -148,14 +146,3 @@ def test_what_is_gone_stops_the_build_with_its_name(name: str, tmp_path: Path) -
     slim.write_text(gone)
     with pytest.raises(engines.BuildFailedError, match="/bin/cat is not in this build any more"):
         build(folder.parent, slim, f"{name}:next")
-
-
-def test_a_fixture_builds_from_its_own_context(name: str, tmp_path: Path) -> None:
-    fixture = load_fixture("shell-busybox")
-    build_fixture(fixture)
-    slim = tmp_path / "Dockerfile.slim"
-    also_run = [word for line in fixture.also_run for word in ("--also-run", line)]
-    source = ["--source", str(fixture.folder / "Dockerfile")]
-    assert run(["rewrite", fixture.tag, "-q", *also_run, *source, "-o", str(slim)]) == 0
-    build(fixture.folder, slim, f"{name}:slim", f"--build-arg=BASE={fixture.base}")
-    assert answers(f"{name}:slim", fixture) == answers(fixture.tag, fixture)

@@ -152,7 +152,8 @@ def test_rewrite_ends_with_the_differences_of_what_it_built(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "imgslim.pipeline.rewrite", lambda *given: f"{rewrite(*given)}LABEL of=another\n"
+        "imgslim.pipeline.rewrite",
+        lambda *given, **more: f"{rewrite(*given, **more)}LABEL of=another\n",
     )
     command = ["rewrite", FAT, "-q", "--build", "-t", f"{name}:slim", "-o", "/dev/null"]
     assert run(command) == 13
