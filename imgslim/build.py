@@ -12,7 +12,7 @@ from imgslim.engine import Engine, EngineImage, connect
 from imgslim.errors import EngineError, ImageNotFoundError, UsageError
 from imgslim.layers import load_layers
 from imgslim.model import Image
-from imgslim.rootfs import Rootfs, merge_layers
+from imgslim.rootfs import Rootfs
 from imgslim.sources import open_image
 from imgslim.sources.location import Location, Transport, parse_location
 from imgslim.sources.reference import canonical
@@ -66,7 +66,7 @@ def read_built(image_id: str, expected: Expected | None = None) -> Built:
         built = Built(image_id, sum(layer.size_bytes for layer in layers))
         if expected is None:
             return built
-        with Rootfs(merge_layers(layers), [layer.blob for layer in layers]) as rootfs:
+        with Rootfs.of_layers(layers) as rootfs:
             return replace(built, verification=verify_image(expected, image, rootfs))
 
 

@@ -27,7 +27,7 @@ from imgslim.model import Image, Keep, Layer, Plan, Problem
 from imgslim.packages import load_packages, unread_databases
 from imgslim.plan import build_plan
 from imgslim.provenance import classify
-from imgslim.rootfs import Rootfs, merge_layers
+from imgslim.rootfs import Rootfs
 from imgslim.roots import resolve_roots
 from imgslim.runtimes.registry import start_runtimes
 from imgslim.sources import open_image
@@ -82,7 +82,7 @@ def open_world(
     ) as image:
         services = select_services(deployed, image, choices.services)
         layers = load_layers(image, on_progress=on_progress)
-        with Rootfs(merge_layers(layers), [layer.blob for layer in layers]) as rootfs:
+        with Rootfs.of_layers(layers) as rootfs:
             packages = load_packages(rootfs)
             world = World(
                 rootfs,
@@ -184,7 +184,7 @@ def open_base(
     """The image to build a slim one upon, in place of an empty one, readable while it is open."""
     with open_image(location, platform=platform, on_progress=on_progress) as image:
         layers = load_layers(image, on_progress=on_progress)
-        with Rootfs(merge_layers(layers), [layer.blob for layer in layers]) as rootfs:
+        with Rootfs.of_layers(layers) as rootfs:
             yield Base(image, rootfs, sum(layer.size_bytes for layer in layers))
 
 
@@ -264,7 +264,7 @@ def verify(
         location, platform=platform, check_digests=check_digests, on_progress=on_progress
     ) as image:
         layers = load_layers(image, on_progress=on_progress)
-        with Rootfs(merge_layers(layers), [layer.blob for layer in layers]) as rootfs:
+        with Rootfs.of_layers(layers) as rootfs:
             return image, verify_image(expected, image, rootfs, on_progress)
 
 

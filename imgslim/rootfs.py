@@ -50,6 +50,11 @@ class Rootfs:
                 parent, _, name = path.rpartition("/")
                 self._children.setdefault(parent or "/", []).append(name)
 
+    @classmethod
+    def of_layers(cls, layers: Sequence[Layer]) -> Rootfs:
+        """The merged tree of ``layers``, base first."""
+        return cls(merge_layers(layers), [layer.blob for layer in layers])
+
     def __enter__(self) -> Rootfs:
         return self
 

@@ -17,7 +17,7 @@ from imgslim.errors import BaseImageError, UsageError
 from imgslim.layers import load_layers
 from imgslim.model import Healthcheck, ImageConfig, Plan, Platform
 from imgslim.reports.bases import render_proposals
-from imgslim.rootfs import Rootfs, merge_layers
+from imgslim.rootfs import Rootfs
 from tests.test_copyplan import TOOLS, plan_of
 from tests.worlds import MTIME, Dir, File, Link, Tree, make_image
 
@@ -32,7 +32,7 @@ def opened(folder: Path, tree: Tree, config: ImageConfig | None = None) -> Base:
     folder.mkdir(exist_ok=True)
     image = make_image(folder, [tree], config)
     layers = load_layers(image)
-    rootfs = Rootfs(merge_layers(layers), [layer.blob for layer in layers])
+    rootfs = Rootfs.of_layers(layers)
     return Base(image, rootfs, sum(layer.size_bytes for layer in layers))
 
 

@@ -11,7 +11,7 @@ import pytest
 from imgslim.errors import ArchiveError
 from imgslim.layers import load_layers
 from imgslim.model import Kind
-from imgslim.rootfs import Rootfs, merge_layers
+from imgslim.rootfs import Rootfs
 from tests.worlds import Dir, File, Link, Member, Special, Tree, make_image
 
 View = dict[str, str]
@@ -19,7 +19,7 @@ View = dict[str, str]
 
 def merged(tmp_path: Path, *layers: Tree) -> Rootfs:
     loaded = load_layers(make_image(tmp_path, layers))
-    return Rootfs(merge_layers(loaded), [layer.blob for layer in loaded])
+    return Rootfs.of_layers(loaded)
 
 
 def view(rootfs: Rootfs) -> View:
@@ -176,7 +176,7 @@ def test_sparse_files_are_read_in_ranges(tmp_path: Path) -> None:
 
     for data in SPARSE_TARS.values():
         loaded = load_layers(image_of(tmp_path, data))
-        rootfs = Rootfs(merge_layers(loaded), [layer.blob for layer in loaded])
+        rootfs = Rootfs.of_layers(loaded)
         entry = rootfs.lookup("/sparse")
         assert entry is not None
         assert rootfs.read_bytes(entry) == SPARSE_CONTENT

@@ -16,7 +16,7 @@ import pytest
 from imgslim.dockerfile import dockerfile_problems, render_dockerfile
 from imgslim.layers import load_layers
 from imgslim.model import Drop, Entry, Group, Image, Keep, Origin, OriginKind, Plan
-from imgslim.rootfs import Rootfs, merge_layers
+from imgslim.rootfs import Rootfs
 from imgslim.sources import open_image
 from imgslim.verify import Verification, verify_image
 from imgslim.verify.allowed import foreseen
@@ -190,7 +190,7 @@ def reason_of(entry: Entry) -> str:
 def opened(tag: str) -> Iterator[tuple[Image, Rootfs]]:
     with open_image(f"docker-daemon:{tag}") as image:
         layers = load_layers(image)
-        with Rootfs(merge_layers(layers), [layer.blob for layer in layers]) as rootfs:
+        with Rootfs.of_layers(layers) as rootfs:
             yield image, rootfs
 
 

@@ -15,7 +15,7 @@ from imgslim.cli.app import run
 from imgslim.dockerfile import dockerfile_problems
 from imgslim.layers import load_layers
 from imgslim.model import Group, Healthcheck, ImageConfig, Keep, Plan, Platform, Problem, Severity
-from imgslim.rootfs import Rootfs, merge_layers
+from imgslim.rootfs import Rootfs
 from imgslim.verify import Verification, verify_image
 from imgslim.verify.allowed import RULES, foreseen
 from imgslim.verify.config import compare_configs, compare_platforms
@@ -387,7 +387,7 @@ def result_of(
     image = make_image(tmp_path / "slim", [slim], slim_config or fat_config)
     image = replace(image, history=tuple(replace(r, created_by=made_by) for r in image.history))
     layers = load_layers(image)
-    with Rootfs(merge_layers(layers), [layer.blob for layer in layers]) as rootfs:
+    with Rootfs.of_layers(layers) as rootfs:
         return verify_image(expected, image, rootfs)
 
 
@@ -401,7 +401,7 @@ def expectation(
     folder.mkdir()
     image = make_image(folder, [fat], config)
     layers = load_layers(image)
-    with Rootfs(merge_layers(layers), [layer.blob for layer in layers]) as rootfs:
+    with Rootfs.of_layers(layers) as rootfs:
         entries = sorted(rootfs.entries.values(), key=lambda entry: entry.path)
         keeps = [keep(Keep(entry, Group.APP, "test", "<test>")) for entry in entries]
         plan = Plan((), tuple(keeps), (), ())
@@ -649,12 +649,12 @@ def test_what_a_base_brings_is_expected_too(tmp_path: Path) -> None:
     base = make_image(tmp_path / "base", [base_tree], base_config)
     layers = load_layers(base)
     expected = expectation(tmp_path / "fat", TREE, ImageConfig())
-    with Rootfs(merge_layers(layers), [layer.blob for layer in layers]) as rootfs:
+    with Rootfs.of_layers(layers) as rootfs:
         expected = on_base(expected, base, rootfs)
     (tmp_path / "slim").mkdir()
     slim = make_image(tmp_path / "slim", [base_tree, {**TREE, "/more": File("")}], base_config)
     layers = load_layers(slim)
-    with Rootfs(merge_layers(layers), [layer.blob for layer in layers]) as rootfs:
+    with Rootfs.of_layers(layers) as rootfs:
         result = verify_image(expected, slim, rootfs)
     assert [difference.path for difference in result.differences] == ["/more"]
     assert {allowance.code for allowance in result.allowances} == {"base-config"}

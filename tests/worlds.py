@@ -18,7 +18,7 @@ from imgslim.model import (
     Platform,
 )
 from imgslim.packages import load_packages
-from imgslim.rootfs import Rootfs, merge_layers
+from imgslim.rootfs import Rootfs
 from imgslim.world import World
 
 MTIME = 1_700_000_000
@@ -141,7 +141,7 @@ def make_world(
     """A World over the given layers, base first."""
     image = make_image(tmp_path, layers, config)
     loaded = load_layers(image)
-    rootfs = Rootfs(merge_layers(loaded), [layer.blob for layer in loaded])
+    rootfs = Rootfs.of_layers(loaded)
     packages = load_packages(rootfs)
     history: tuple[HistoryRow, ...] = ()
     return World(rootfs, image.config, image.platform, packages, history, choices or Choices())

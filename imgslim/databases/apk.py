@@ -17,7 +17,7 @@ from imgslim.packages.paths import PathMap
 
 def add_apk(kept: Kept) -> None:
     """Add apk's database, cut to the packages that own a kept file or link and to those files."""
-    packages = {p.key: p for p in kept.world.packages.packages.values() if p.key.startswith("apk:")}
+    packages = kept.packages_of("apk")
     keys = owning(kept, {key: package.files for key, package in packages.items()})
     names = {raw(packages[key].name) for key in keys}
     rootfs = kept.world.rootfs

@@ -25,7 +25,7 @@ STATUS = f"{DATABASE}/status"
 
 def add_dpkg(kept: Kept) -> None:
     """Add dpkg's database, cut to the packages that own a kept file or link."""
-    packages = {p.key: p for p in kept.world.packages.packages.values() if p.key.startswith("deb:")}
+    packages = kept.packages_of("deb")
     keys = owning(kept, {key: package.files for key, package in packages.items()})
     owners = [packages[key] for key in sorted(keys)]
     names: dict[str, set[bytes]] = defaultdict(set)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
-from imgslim.model import Entry, Group, Keep, Problem
+from imgslim.model import Entry, Group, Keep, Package, Problem
 from imgslim.world import World
 
 REASON = "package database, cut to what is kept"
@@ -27,6 +27,11 @@ class Kept:
         self.world = world
         self.keeps = {keep.entry.path: keep for keep in keeps}
         self.problems: list[Problem] = []
+
+    def packages_of(self, database: str) -> dict[str, Package]:
+        """The image's packages of one database (``deb``, ``apk``, ``rpm``) by their keys."""
+        packages = self.world.packages.packages.values()
+        return {p.key: p for p in packages if p.key.startswith(f"{database}:")}
 
     def has_file(self, path: str) -> bool:
         """Whether a canonical path is kept and is no directory."""

@@ -44,7 +44,7 @@ def add_rpm(kept: Kept) -> None:
     databases = _rows(rootfs)
     for path in find_databases(rootfs).keys() - databases.keys():
         _keep_whole(kept, path, "is damaged")
-    packages = {p.key: p for p in kept.world.packages.packages.values() if p.key.startswith("rpm:")}
+    packages = kept.packages_of("rpm")
     own = tuple(f"{rootfs.resolve(path).path}/" for path in DIRECTORIES)
     files = {
         key: [path for path in package.files if not path.startswith(own)]

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from weakref import WeakKeyDictionary
 
 from imgslim.model import Entry
 from imgslim.packages.rpm_header import DamagedHeaderError, Header, parse_header
@@ -78,11 +79,23 @@ def database_copy(rootfs: Rootfs, path: str) -> Iterator[Path]:
         yield copy
 
 
-def read_rows(rootfs: Rootfs, path: str) -> list[Row]:
-    """Every package in a database, in the order of their numbers. Raises one of UNREADABLE."""
+_known: WeakKeyDictionary[Rootfs, dict[str, tuple[Row, ...]]] = WeakKeyDictionary()
+"""What was read already: the reader of packages, the check for damage and the cut all ask."""
+
+
+def read_rows(rootfs: Rootfs, path: str) -> tuple[Row, ...]:
+    """Every package in a database, in the order of their numbers; read once for each ``rootfs``.
+    Raises one of UNREADABLE."""
+    known = _known.setdefault(rootfs, {})
+    if path not in known:
+        known[path] = _read_rows(rootfs, path)
+    return known[path]
+
+
+def _read_rows(rootfs: Rootfs, path: str) -> tuple[Row, ...]:
     with database_copy(rootfs, path) as copy, closing(sqlite3.connect(copy)) as database:
         database.execute("PRAGMA trusted_schema = OFF")
         rows = database.execute("SELECT hnum, blob FROM Packages ORDER BY hnum").fetchall()
     if not all(isinstance(blob, bytes) for _, blob in rows):
         raise DamagedHeaderError("a header is no blob")
-    return [Row(path, int(number), parse_header(blob)) for number, blob in rows]
+    return tuple(Row(path, int(number), parse_header(blob)) for number, blob in rows)

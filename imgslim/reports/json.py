@@ -30,9 +30,7 @@ from imgslim.model import (
 from imgslim.reports.summary import Section, dropped_sections, kept_sections
 from imgslim.reports.why import Answer, Kept, LeftOut
 from imgslim.verify import Expected, Verification
-
-VERSION = 1
-"""The version of the documents' shape: it changes when a reader of the old one would break."""
+from imgslim.verify.planfile import VERSION
 
 Row = dict[str, Any]
 

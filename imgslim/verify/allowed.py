@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from imgslim.copyplan.words import is_text
 from imgslim.dockerfile.config import unsayable_values
 from imgslim.model import Image, ImageConfig, Keep, Problem, Severity
+from imgslim.provenance_labels import BASE_DIGEST, BASE_NAME
 from imgslim.verify.config import compare_configs
 from imgslim.verify.differences import NOTHING, Allowance, Aspect, Mismatch
 from imgslim.verify.expected import Expected
@@ -42,9 +43,7 @@ ENGINE_PATHS = frozenset(
 moby's daemon/initlayer/setup_unix.go, podman's libpod/container_internal_linux.go; with the
 directories that hold them."""
 
-BASE_LABELS = frozenset(
-    {"org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"}
-)
+BASE_LABELS = frozenset({BASE_NAME, BASE_DIGEST})
 """Where an image comes from, added by whoever builds it (OCI image spec, annotations.md)."""
 
 BUILDER_LABELS = frozenset({"io.buildah.version"})
@@ -161,14 +160,9 @@ def _is_directory_time(mismatch: Mismatch) -> bool:
     return mismatch.aspect == Aspect.MTIME and wanted is not None and wanted.is_directory
 
 
-def _is_uncopyable(mismatch: Mismatch, context: Context) -> bool:
+def _is_missing(mismatch: Mismatch, paths: Container[str]) -> bool:
     is_missing = mismatch.aspect == Aspect.PRESENCE and mismatch.given is None
-    return is_missing and mismatch.path in context.unsayable_paths
-
-
-def _is_uncut(mismatch: Mismatch, context: Context) -> bool:
-    is_missing = mismatch.aspect == Aspect.PRESENCE and mismatch.given is None
-    return is_missing and mismatch.path in context.uncut_paths
+    return is_missing and mismatch.path in paths
 
 
 def _is_mount_point(mismatch: Mismatch, _: Context) -> bool:
@@ -235,8 +229,16 @@ RULES = (
         "BuildKit gives a directory that a COPY line writes into the time of the build",
         lambda mismatch, context: _is_directory_time(mismatch) and context.by_buildkit,
     ),
-    Rule("uncopyable-path", "no instruction of a Dockerfile can copy this", _is_uncopyable),
-    Rule("uncut-database", "no build can cut this package database", _is_uncut),
+    Rule(
+        "uncopyable-path",
+        "no instruction of a Dockerfile can copy this",
+        lambda mismatch, context: _is_missing(mismatch, context.unsayable_paths),
+    ),
+    Rule(
+        "uncut-database",
+        "no build can cut this package database",
+        lambda mismatch, context: _is_missing(mismatch, context.uncut_paths),
+    ),
     Rule("engine-path", "an engine's empty mount point", _is_mount_point),
     Rule("working-directory", "WORKDIR made what the image lacked", _is_made_by_workdir),
     Rule("unwritable-config", "a Dockerfile cannot say this value", _is_unsayable_value),

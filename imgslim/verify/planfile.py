@@ -15,7 +15,8 @@ from imgslim.model import Entry, Healthcheck, ImageConfig, Kind, Platform, Probl
 from imgslim.verify.expected import Expected, ExpectedPath
 
 VERSION = 1
-"""The shape that is read: ``imgslim.reports.json.VERSION``."""
+"""The version of the documents' shape, written and read: it changes when a reader of the old one
+would break."""
 
 _HINT = "write it again: imgslim analyze IMAGE --format json -o FILE"
 

@@ -104,14 +104,16 @@ def read_facts(data: bytes, name: str, package: str, *, runs: bool = False) -> F
 
 def run_imports(facts: Facts, module: str) -> Iterator[Import]:
     """The imports of a module, without those of its functions that are for tests and for people."""
+    if is_for_tests(module):
+        return
+    is_for_people = module in tight().for_people
     tests = {
         imported.scope
         for imported in facts.imports
         if imported.module.partition(".")[0] in hidden().test_tools and not imported.level
     }
     for imported in facts.imports:
-        aside = module in tight().for_people or imported.scope in tests
-        if not (imported.scope and aside) and not is_for_tests(module):
+        if not (imported.scope and (is_for_people or imported.scope in tests)):
             yield imported
 
 

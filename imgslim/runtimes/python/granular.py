@@ -64,8 +64,7 @@ class ModuleClosure(ImportClosure):
         return self._startup.files(self._named)
 
     def _reach_native(self, search: Search, module: str, because: str) -> None:
-        name = search.index.name_of(because) or ""
-        if name not in tight().spots:
+        if search.index.name_of(because) not in tight().spots:
             self._startup.note(because, search, module)
             self._reach_module(search, module, because)
 
@@ -129,11 +128,12 @@ class ModuleClosure(ImportClosure):
             for imported in text_imports(data):
                 self._follow(search, source, imported)
             return
-        for imported in facts.imports if source.own else run_imports(facts, name):
+        imports = facts.imports if source.own else tuple(run_imports(facts, name))
+        for imported in imports:
             self._follow(search, source, imported)
         for module, line in facts.dynamics.modules if name not in tight().spots else ():
             self._follow(search, source, Import(module, line=line))
-        self._follow_names(search, source, facts)
+        self._follow_names(search, source, facts, imports)
         if is_package and facts.lazy:
             for asked in self._accesses.add_package(LazyPackage(name, search, source, facts)):
                 self._answer(*asked)
@@ -154,10 +154,11 @@ class ModuleClosure(ImportClosure):
             ):
                 self._reach_module(search, name, source.path)
 
-    def _follow_names(self, search: Search, source: Source, facts: Facts) -> None:
+    def _follow_names(
+        self, search: Search, source: Source, facts: Facts, imports: Iterable[Import]
+    ) -> None:
         """Dotted names in strings that are modules, and what is asked of imported packages."""
         standard = search.index.is_standard(source.path)
-        own = search.index.name_of(source.path) or ""
         for name in () if standard else facts.names:
             if name.partition(".")[0] in search.index.providers:
                 self._reach_named(search, name, source.path)
@@ -174,7 +175,6 @@ class ModuleClosure(ImportClosure):
             dots = len(name) - len(name.lstrip("."))
             absolute = search.absolute(source.path, Import(name[dots:], level=dots))
             self._note_access(absolute, source.path)
-        imports = facts.imports if source.own else run_imports(facts, own)
         for imported in imports:
             module = search.absolute(source.path, imported)
             for attribute in imported.names:
