@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import marshal
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from imgslim.choices import Choices, Level
 from imgslim.commands import resolve_command
@@ -13,7 +17,7 @@ from imgslim.model import ImageConfig, Plan
 from imgslim.plan import build_plan
 from imgslim.provenance import classify
 from imgslim.runtimes.python import PythonRuntime
-from imgslim.runtimes.python.cython_strings import MARKER, cython_tables
+from imgslim.runtimes.python.cython_strings import LIBRARY_MARKER, MARKER, cython_tables
 from tests.elves import elf
 from tests.test_python_reach import PYTHON, SITE, dist
 from tests.worlds import File, Member, Tree, make_world
@@ -212,6 +216,30 @@ def test_the_string_tables_of_cython_are_read() -> None:
         packed += bytes([(1 << len(part)) - 1]) + part
     constants = b"abc\0" + bytes(packed) + b"\0\0\0\0\0\0" + MARKER + b"\0"
     assert any(table.startswith(text[:200]) for table in cython_tables(constants))
+
+
+@pytest.mark.parametrize("compress", [zlib.compress, bz2.compress, zstandard.compress])
+def test_modules_in_a_compressed_table_of_cythons_are_kept(
+    tmp_path: Path, compress: Callable[[bytes], bytes]
+) -> None:
+    table = (
+        b"elementelement_or_tree_elementpathelementsempty"
+        + b"inspectintinternal"
+        + b"message " * 40
+    )
+    native = elf(data=b"\0" + compress(table) + b"\0" + LIBRARY_MARKER + b"\0")
+    extension = "aa/etree.cpython-311-x86_64-linux-gnu.so"
+    package = {"aa/__init__.py": "", extension: "", "aa/_elementpath.py": "", "aa/other.py": ""}
+    tree = {
+        **app("import aa.etree\n", package),
+        f"{SITE}/{extension}": native,
+        f"{LIB}/inspect.py": "",
+        f"{LIB}/fileinput.py": "",
+    }
+    plan = plan_at(tmp_path, Level.TIGHT, tree)
+    assert kept(plan) == {"aa/__init__.py", extension, "aa/_elementpath.py"}
+    standard = kept(plan, LIB)
+    assert "inspect.py" in standard and "fileinput.py" not in standard
 
 
 def test_bytecode_is_kept_with_its_source_but_not_that_of_optimised_runs(tmp_path: Path) -> None:

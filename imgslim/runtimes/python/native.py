@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from imgslim.model import Entry
 from imgslim.rootfs import Rootfs
 from imgslim.runtimes.elf.sections import read_layout
-from imgslim.runtimes.python.cython_strings import MARKER, cython_tables
+from imgslim.runtimes.python.cython_strings import cython_tables
 from imgslim.runtimes.python.modules import ModuleIndex
+from imgslim.runtimes.python.tables import tight
 
 _NAME = re.compile(rb"[A-Za-z_]\w*")
 _DOTTED = re.compile(rb"([A-Za-z_]\w{0,59})\.(?=([A-Za-z_][\w.]{0,150}))")
@@ -42,6 +43,8 @@ class Words:
     words: frozenset[str]
     dotted: frozenset[tuple[str, str]]
     texts: tuple[bytes, ...]
+    tables: tuple[bytes, ...] = ()
+    """Those of ``texts`` that are Cython's tables of names, one after the other."""
 
 
 def read_words(rootfs: Rootfs, entry: Entry) -> Words:
@@ -49,8 +52,10 @@ def read_words(rootfs: Rootfs, entry: Entry) -> Words:
     words: set[bytes] = set()
     dotted: set[tuple[bytes, bytes]] = set()
     texts: list[bytes] = []
+    found: list[bytes] = []
     for constants in _constants(rootfs, entry):
-        tables = list(cython_tables(constants)) if MARKER in constants else []
+        tables = list(cython_tables(constants))
+        found += tables
         for text in (*constants.split(b"\0"), *tables):
             if len(text) < 2 or not (text.isascii() or text in tables):
                 continue
@@ -63,7 +68,8 @@ def read_words(rootfs: Rootfs, entry: Entry) -> Words:
             if len(text) > _LONGEST:
                 texts.append(text)
     pairs = ((first.decode("ascii"), rest.decode("ascii")) for first, rest in dotted)
-    return Words(frozenset(w.decode("ascii") for w in words), frozenset(pairs), tuple(texts))
+    names = frozenset(w.decode("ascii") for w in words)
+    return Words(names, frozenset(pairs), tuple(texts), tuple(found))
 
 
 def _constants(rootfs: Rootfs, entry: Entry) -> Iterator[bytes]:
@@ -91,6 +97,9 @@ def native_imports(
     """
     package = name.rpartition(".")[0]
     yield from sorted(found.words & index.stdlib)
+    for top in sorted(index.stdlib - tight().tools):
+        if len(top) >= _SHORTEST and any(top.encode() in table for table in found.tables):
+            yield top
     yield from sorted(top for top in found.words & index.providers.keys() if len(top) >= _SHORTEST)
     for top in required:
         if any(top.encode() in text for text in found.texts):
