@@ -51,7 +51,8 @@ def findings(world: World, *paths: str) -> list[Finding]:
 
 
 def needed(world: World, *paths: str) -> set[str]:
-    return {f.path for f in findings(world, *paths) if isinstance(f, Need)} - {GLIBC, MUSL}
+    own = {GLIBC, *ALPINE}
+    return {f.path for f in findings(world, *paths) if isinstance(f, Need)} - own
 
 
 def problems(world: World, *paths: str) -> list[tuple[str, str]]:
@@ -288,6 +289,22 @@ def test_a_library_that_only_its_name_finds_is_kept_and_said(tmp_path: Path) -> 
     world = make_world(tmp_path, LIBC, tree)
     assert needed(world, "/jdk/lib/libjava.so") == {"/jdk/lib/server/libjvm.so"}
     assert problems(world, "/jdk/lib/libjava.so") == [("library-by-name", Severity.INFO)]
+
+
+def test_a_library_found_by_its_development_link_stays_openable_by_its_soname(
+    tmp_path: Path,
+) -> None:
+    lib = "/usr/lib/x86_64-linux-gnu"
+    tree: Tree = {
+        f"{lib}/libyaml-0.so.2.0.9": elf(soname="libyaml-0.so.2"),
+        f"{lib}/libyaml-0.so.2": Link("libyaml-0.so.2.0.9"),
+        f"{lib}/libyaml.so": Link("libyaml-0.so.2.0.9"),
+        f"{lib}/libz.so.1.2": elf(soname="libz.so.1"),
+        f"{lib}/libz.so.1": elf(soname="libz.so.1"),
+    }
+    world = make_world(tmp_path, LIBC, tree)
+    assert needed(world, f"{lib}/libyaml.so") == {f"{lib}/libyaml-0.so.2"}
+    assert needed(world, f"{lib}/libz.so.1.2") == set()
 
 
 def test_a_missing_loader_is_said_by_name(tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ class ElfRuntime(Runtime):
             return
         if entry.path not in self._reached:
             yield from self._load(entry, facts)
+        if facts.soname:
+            yield from self._soname_link(entry, facts.soname)
         yield from self._opened.libraries(entry, facts)
 
     def settle(self, kept: KeptPaths) -> Iterable[Finding]:
@@ -149,6 +151,14 @@ class ElfRuntime(Runtime):
             askers.append((asker.entry.path, entry.path))
         for owner in (Mapped(entry.path, entry, facts), *loading.mapped):
             yield from self._announced(owner)
+
+    def _soname_link(self, entry: Entry, soname: str) -> Iterator[Need]:
+        """The link beside a library that bears its soname (ldconfig(8) makes it): what found the
+        file by another name may open it by this one, as ``ctypes.util.find_library`` has done."""
+        link = posixpath.join(posixpath.dirname(entry.path), posixpath.basename(soname))
+        found = self.world.rootfs.lookup(link)
+        if link != entry.path and found is not None and found.path == entry.path:
+            yield _library_need(link, entry.path, "the library's soname")
 
     def _announced(self, owner: Mapped) -> Iterator[Need]:
         """What ``.note.dlopen`` says that a file opens: kept where the image has it."""
