@@ -24,8 +24,8 @@ from fixtures.build import (
     Route,
     build_command,
     build_fixture,
+    chosen_fixtures,
     import_changes,
-    load_fixtures,
 )
 from imgslim.archive import Settings, write_archive
 from imgslim.choices import Choices, Level
@@ -48,7 +48,7 @@ from tests.containers import (
 
 pytestmark = pytest.mark.engine
 
-FIXTURES = {fixture.name: fixture for fixture in load_fixtures()}
+FIXTURES = {fixture.name: fixture for fixture in chosen_fixtures()}
 ROUTES = [
     pytest.param(fixture, route, id=f"{fixture.name}-{route.name}")
     for fixture in FIXTURES.values()

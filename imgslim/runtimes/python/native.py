@@ -98,7 +98,7 @@ def native_imports(
     package = name.rpartition(".")[0]
     yield from sorted(found.words & index.stdlib)
     for top in sorted(index.stdlib - tight().tools):
-        if len(top) >= _SHORTEST and any(top.encode() in table for table in found.tables):
+        if any(top.encode() in table for table in found.tables):
             yield top
     yield from sorted(top for top in found.words & index.providers.keys() if len(top) >= _SHORTEST)
     for top in required:
