@@ -49,7 +49,13 @@ def resolve_roots(
         found += _service(world, service)
     for name, value in dict(world.config.env).items():
         found += variable_needs(world, name, value, f"<env {name}>")
-    because = {"<entrypoint>", "<cmd>", "<healthcheck>", *(f"<also-run {t}>" for t in also_run)}
+    because = {
+        "<entrypoint>",
+        "<cmd>",
+        "<arguments>",
+        "<healthcheck>",
+        *(f"<also-run {t}>" for t in also_run),
+    }
     because |= {
         service.label(what)
         for service in world.services
@@ -250,6 +256,14 @@ def _about(service: Service) -> Iterator[Problem]:
             "",
             f"{service.label()} uses {', '.join(service.unset)}, set neither here nor in .env",
             "taken as empty, as Compose does",
+        )
+    for unknown in service.unknown:
+        yield Problem(
+            "unknown-variables",
+            Severity.WARNING,
+            "",
+            f"{service.label()} takes variables from {unknown}, which is not here",
+            "what only they name is not kept: --keep it, --also-run what they run",
         )
 
 

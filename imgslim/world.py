@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from imgslim.choices import Choices
@@ -73,6 +73,26 @@ class World:
     history: tuple[HistoryRow, ...] = ()
     choices: Choices = field(default_factory=Choices)
     services: tuple[Service, ...] = ()
+
+    @property
+    def variables(self) -> Iterator[tuple[str, str, str]]:
+        """Name and value of each variable that a container may have, and who sets it: the config,
+        or a service (as in ``Need.because``)."""
+        for name, value in self.config.env:
+            yield name, value, f"<env {name}>"
+        for service in self.services:
+            for name, value in service.env:
+                yield name, value, service.label()
+
+    @property
+    def values_at_start(self) -> Mapping[str, tuple[str, ...]]:
+        """The values that each variable may have when a container starts, the config's first; ""
+        where only a service sets it."""
+        values = {name: {value: None} for name, value in self.config.env}
+        for service in self.services:
+            for name, value in service.env:
+                values.setdefault(name, {"": None})[value] = None
+        return {name: tuple(found) for name, found in values.items()}
 
     def without(self, paths: Container[str]) -> World:
         """The image as if ``paths`` were not in it."""

@@ -13,7 +13,7 @@ from imgslim.choices import Choices
 from imgslim.cli.app import run
 from imgslim.deployments import load_services, select_services
 from imgslim.deployments.compose import load_compose
-from imgslim.deployments.interpolation import Variables, expand_references, parse_env_file
+from imgslim.deployments.interpolation import Variables, expand_references
 from imgslim.deployments.kubernetes import load_manifests
 from imgslim.errors import EntrypointError, UsageError
 from imgslim.model import Image, ImageConfig, Plan
@@ -260,10 +260,6 @@ def test_a_variable_that_is_not_set_is_said(tmp_path: Path) -> None:
     (said,) = (problem for problem in plan.problems if problem.code == "unset-variable")
     assert "PORT_X" in said.message and "TAG_X" not in said.message
 
-
-def test_env_files() -> None:
-    text = "A=1\n#B=2\nC=\"x # y\"\nD='$A'\nE=${A}z # no\nF: g\nnothing\n"
-    assert parse_env_file(text) == {"A": "1", "C": "x # y", "D": "$A", "E": "1z", "F": "g"}
 
 
 # ------------------------------------------------------------------- Kubernetes

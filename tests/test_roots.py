@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from imgslim.errors import EntrypointError, UnsupportedImageError, UsageError
-from imgslim.model import Command, Healthcheck, ImageConfig, Need, Problem, Scope, Severity
+from imgslim.model import Healthcheck, ImageConfig, Need, Problem, Scope, Severity
 from imgslim.roots import resolve_roots
 from tests.elves import elf
 from tests.scripts import codes, kept, plan_of, program, script, world_of
@@ -299,6 +299,6 @@ def test_the_cmd_is_kept_where_the_entrypoint_may_run_its_arguments(tmp_path: Pa
     tree = {"/init": File(elf(), mode=0o755), "/usr/bin/server": File(elf(), mode=0o755)}
     for entrypoint, expected in ((("/init",), True), (("/init", "-c", "x"), False)):
         config = ImageConfig(entrypoint=entrypoint, cmd=("server", "-v"))
-        _, findings = resolve_roots(make_world(tmp_path, tree, config=config))
-        runs = [f.path for f in findings if isinstance(f, Command)]
+        commands, _ = resolve_roots(make_world(tmp_path, tree, config=config))
+        runs = [command.path for command in commands]
         assert ("/usr/bin/server" in runs) is expected

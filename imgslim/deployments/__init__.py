@@ -10,7 +10,8 @@ from imgslim.model.service import Service
 def load_services(choices: Choices) -> tuple[Service, ...]:
     """All services of the files that ``choices`` names, whatever image they run.
 
-    Several Compose files are one project, as ``docker compose -f A -f B`` has it. Raises
+    Several Compose files are one project, as ``docker compose -f A -f B`` has it; manifests know
+    each other's ConfigMaps and Secrets. Raises
     UsageError for a file that is not there, cannot be read, or has no service.
     """
     found: list[Service] = []
@@ -18,8 +19,8 @@ def load_services(choices: Choices) -> tuple[Service, ...]:
         from imgslim.deployments.compose import load_compose
 
         found += load_compose(choices.compose)
-    for path in choices.kubernetes:
+    if choices.kubernetes:
         from imgslim.deployments.kubernetes import load_manifests
 
-        found += load_manifests(path)
+        found += load_manifests(*choices.kubernetes)
     return tuple(found)

@@ -1,28 +1,29 @@
 """Compose files: the services of a project (compose-spec), as ``docker compose config`` has them.
 
-``include`` and ``extends`` are followed, files are merged. Not read are ``env_file`` of a service
-and what a Dockerfile that the project builds would say.
+Not read is what a Dockerfile that the project builds would say.
 """
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import Any
 
-from imgslim.deployments.document import Fields, read_documents
-from imgslim.deployments.interpolation import Variables, parse_env_file
+from imgslim.deployments.document import Fields
+from imgslim.deployments.env_files import parse_env_file, parse_raw_env_file
+from imgslim.deployments.project import (
+    DOLLAR,
+    HOOKS,
+    EnvFile,
+    RawService,
+    normal_name,
+    read_project,
+    variables_of,
+)
 from imgslim.errors import UsageError
 from imgslim.model.service import Probe, Service
 
-_HOOKS = ("post_start", "pre_stop")
 _SHELL_FORM = "CMD-SHELL"
-_DOLLAR = "write $$ for a dollar sign"
 _TEST_FORMS = (_SHELL_FORM, "CMD", "NONE")
-
-_Values = Mapping[str, Any]
 
 
 def load_compose(
@@ -33,185 +34,78 @@ def load_compose(
     Variables come from ``environment`` (default: this process's own, as Compose has it), then from
     ``.env`` beside the first file. Raises UsageError for what cannot be read or has another shape.
     """
-    values = os.environ if environment is None else environment
-    folder = Path(paths[0]).parent
-    values = {**_env_file(folder / ".env"), **values}
-    project: dict[str, _Values] = {}
-    name = ""
-    for path in paths:
-        own_name, services = _read(path, values, ())
-        name = own_name or name
-        for key, service in services.items():
-            project[key] = _merged(project[key], service) if key in project else service
-    name = values.get("COMPOSE_PROJECT_NAME") or name or folder.resolve().name
+    project = read_project(paths, environment)
     source = "+".join(PurePath(path).name for path in paths)
-    if not project:
+    if not project.services:
         raise UsageError(f"{source} has no services", hint="name a Compose file")
-    return tuple(
-        _service(source, key, service, _project_name(name), values)
-        for key, service in project.items()
-    )
+    name = normal_name(project.name or Path(paths[0]).parent.resolve().name)
+    return tuple(_service(source, key, raw, name) for key, raw in project.services.items())
 
 
-def _env_file(path: Path) -> dict[str, str]:
-    try:
-        return parse_env_file(path.read_text("utf-8"))
-    except OSError:
-        return {}
-    except ValueError as error:
-        raise UsageError(f"{path}: {error}", hint=_DOLLAR) from error
-
-
-def _project_name(text: str) -> str:
-    """Compose's normal form of a project's name (compose-go, NormalizeProjectName)."""
-    return re.sub(r"[^-_a-z0-9]", "", text.lower()).lstrip("-_")
-
-
-def _read(
-    path: str, values: Mapping[str, str], way: tuple[str, ...]
-) -> tuple[str, dict[str, _Values]]:
-    """The name and the services of one file, ``extends`` and ``include`` resolved."""
-    if path in way:
-        raise UsageError(f"{path} includes itself", hint="take one of the includes out")
-    name = ""
-    included: dict[str, _Values] = {}
-    own: dict[str, _Values] = {}
-    for document in read_documents(path, "--compose"):
-        top = Fields.of(PurePath(path).name, "", document)
-        name = top.text("name") or name
-        for other in _included(path, top, values):
-            included |= _read(other, values, (*way, path))[1]
-        services = top.mapping("services")
-        for key in services.values:
-            # A service that is only named is one: the file is a fragment for another.
-            own[key] = _merged(own.get(key, {}), services.mapping(key).values)
-    extended = {key: _extended(path, own, key, values, ()) for key in own}
-    return name, {**included, **extended}
-
-
-def _included(path: str, top: Fields, values: Mapping[str, str]) -> Iterator[str]:
-    """The files that a file includes, relative to itself."""
-    rows = top.values.get("include") or ()
-    for row in [rows] if isinstance(rows, str | Mapping) else rows:
-        named = row.get("path") if isinstance(row, Mapping) else row
-        for text in [named] if isinstance(named, str) else named or ():
-            if not isinstance(text, str):
-                raise top.wrong("include", "a list of files")
-            yield _beside(path, _replaced(path, Variables(values), text))
-
-
-def _replaced(file: str, variables: Variables, value: Any) -> Any:
-    try:
-        return variables.apply(value)
-    except ValueError as error:
-        raise UsageError(f"{file}: {error}", hint=_DOLLAR) from error
-
-
-def _beside(path: str, other: str) -> str:
-    return str(PurePath(path).parent / other)
-
-
-def _extended(
-    path: str,
-    services: Mapping[str, _Values],
-    key: str,
-    values: Mapping[str, str],
-    way: tuple[tuple[str, str], ...],
-) -> _Values:
-    """A service over the one that it extends, which may be in another file."""
-    if (path, key) in way:
-        raise UsageError(f"{path}: the service {key} extends itself", hint="break the circle")
-    service = services.get(key)
-    if service is None:
-        raise UsageError(f"{path} has no service {key}", hint=f"{way[-1][1]} extends it")
-    extends = service.get("extends")
-    if not extends:
-        return service
-    row = {"service": extends} if isinstance(extends, str) else extends
-    fields = Fields.of(PurePath(path).name, f"services.{key}.extends", row)
-    other, file = fields.text("service"), fields.text("file")
-    others = services
-    if file:
-        path = _beside(path, _replaced(path, Variables(values), file))
-        others = {
-            name: fields.mapping(name).values
-            for document in read_documents(path, "--compose")
-            for fields in [Fields.of(PurePath(path).name, "", document).mapping("services")]
-            for name in fields.values
-        }
-    base = _extended(path, others, other, values, (*way, (path, key)))
-    return _merged(base, service)
-
-
-def _merged(base: _Values, over: _Values) -> _Values:
-    """One service over another (compose-spec, "Merge"): a mapping is merged with a mapping, lists
-    of volumes are one list, everything else is replaced."""
-    result = dict(base)
-    for key, value in over.items():
-        before = result.get(key)
-        if key == "environment":
-            result[key] = {**_environment(before), **_environment(value)}
-        elif isinstance(before, Mapping) and isinstance(value, Mapping):
-            result[key] = _merged(before, value)
-        elif key == "volumes" and isinstance(before, list) and isinstance(value, list):
-            result[key] = [*before, *value]
-        elif value is not None:
-            result[key] = value
-    return result
-
-
-def _environment(value: Any) -> dict[str, Any]:
-    """A mapping, or a list of ``NAME=VALUE``; a name alone is passed on from outside."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    rows = (str(row).partition("=") for row in value or ())
-    return {name: text if sign else None for name, sign, text in rows}
-
-
-def _service(
-    source: str, name: str, values: _Values, project: str, environment: Mapping[str, str]
-) -> Service:
-    variables = Variables(environment)
-    where = f"services.{name}"
-    # What else a service says may be of any shape.
-    fields = Fields.of(
-        source, where, {key: _replaced(source, variables, values.get(key)) for key in _READ}
-    )
+def _service(source: str, name: str, raw: RawService, project: str) -> Service:
+    fields = Fields.of(source, f"services.{name}", raw.values)
     # A tag that is not known from here may be any: "app:${TAG}".
     image = fields.text("image").rstrip(":")
-    env = {
-        name: environment.get(name) if value is None else value
-        for name, value in _environment(fields.values.get("environment")).items()
-    }
+    built = (f"{project}-{name}", f"{project}_{name}") if raw.values.get("build") else ()
+    unset = dict.fromkeys(raw.unset)
+    env, missing = _environment(fields, raw, unset)
     return Service(
         source,
         name,
         (name,),
-        (image,)
-        if image
-        else (f"{project}-{name}", f"{project}_{name}")
-        if values.get("build")
-        else (),
+        (image,) if image else built,
         fields.words("entrypoint"),
         fields.words("command"),
         tuple(_probes(fields)),
-        tuple((name, str(value)) for name, value in env.items() if value is not None),
+        tuple(env.items()),
         fields.text("working_dir"),
         tuple(_mounts(fields)),
-        tuple(variables.unset),
+        tuple(unset),
+        unknown=tuple(f"env_file {file.path}" for file in missing),
     )
 
 
-_READ = (
-    "image",
-    "entrypoint",
-    "command",
-    "healthcheck",
-    "environment",
-    "working_dir",
-    "volumes",
-    *_HOOKS,
-)
+def _environment(
+    fields: Fields, raw: RawService, unset: dict[str, None]
+) -> tuple[dict[str, str], list[EnvFile]]:
+    """The variables of a service, and the env files that are not here: ``environment`` goes before
+    the env files, a later one of these before an earlier (Docker's "Environment variables
+    precedence"). What is passed on from outside and not set there is in no container."""
+    own = {
+        name: raw.outside.get(name) if value is None else value
+        for name, value in variables_of(fields.values.get("environment")).items()
+    }
+    known = {name: str(value) for name, value in own.items() if value is not None}
+    found: dict[str, str] = {}
+    missing = []
+    for file in raw.env_files:
+        text = _read(file.path)
+        if text is not None:
+            found |= _parsed(file, text, {**found, **known, **raw.outside}, unset)
+        elif file.required:
+            missing.append(file)
+    return {**{name: found[name] for name in found if name not in own}, **known}, missing
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text("utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
+        raise UsageError(f"env_file {path}: {reason}", hint="name a readable file") from error
+
+
+def _parsed(
+    file: EnvFile, text: str, outside: Mapping[str, str], unset: dict[str, None]
+) -> dict[str, str]:
+    if file.format == "raw":
+        return parse_raw_env_file(text, outside)
+    try:
+        return parse_env_file(text, outside, unset)
+    except ValueError as error:
+        raise UsageError(f"env_file {file.path}: {error}", hint=DOLLAR) from error
 
 
 def _probes(fields: Fields) -> Iterator[Probe]:
@@ -226,7 +120,7 @@ def _probes(fields: Fields) -> Iterator[Probe]:
                 raise check.wrong("test", f"a list that starts with {', '.join(_TEST_FORMS)}")
             if form != "NONE" and words:
                 yield Probe("healthcheck", tuple(words), in_shell=form == _SHELL_FORM)
-    for hook in _HOOKS:
+    for hook in HOOKS:
         for row in fields.rows(hook):
             argv = row.words("command")
             if argv:

@@ -11,11 +11,6 @@ _NAME = r"[_A-Za-z][_A-Za-z0-9]*"
 _START = re.compile(rf"\$(?:(?P<dollar>\$)|(?P<name>{_NAME})|(?P<brace>\{{))")
 _BRACED = re.compile(rf"(?P<name>{_NAME})(?:(?P<operator>:?[-?+])(?P<word>.*))?", re.DOTALL)
 _REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\((?P<name>[^)]*)\))")
-_ENV_LINE = re.compile(
-    rf"""\s*(?:export\s+)?(?P<name>{_NAME})\s*[=:]\s*
-    (?:'(?P<literal>[^']*)'|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>.*?))\s*(?:\s\#.*)?""",
-    re.VERBOSE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +77,6 @@ def _closing(text: str, position: int) -> int:
         if depth == 0:
             return index
     raise ValueError(f"{text!r} has a brace that is not closed")
-
-
-def parse_env_file(text: str) -> dict[str, str]:
-    """The variables of an ``.env`` file (Docker's documentation, "Environment files").
-    Raises ValueError as ``Variables.replace``."""
-    found: dict[str, str] = {}
-    for line in text.splitlines():
-        match = None if line.lstrip().startswith("#") else _ENV_LINE.fullmatch(line)
-        if match is None:
-            continue
-        if match["literal"] is not None:
-            found[match["name"]] = match["literal"]
-        else:
-            value = match["quoted"] if match["quoted"] is not None else match["plain"]
-            found[match["name"]] = Variables({**found}).replace(value)
-    return found
 
 
 def expand_references(text: str, values: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from imgslim.deployments.document import Fields, read_documents
 from imgslim.deployments.interpolation import expand_references
+from imgslim.deployments.kubernetes_values import StoredValues, Variables, variables_of
 from imgslim.errors import UsageError
 from imgslim.model.service import Probe, Service
 
@@ -28,29 +29,41 @@ _PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 _HOOKS = ("postStart", "preStop")
 
 
-def load_manifests(path: str) -> tuple[Service, ...]:
-    """The containers of a manifest, which may have several documents.
+def load_manifests(*paths: str) -> tuple[Service, ...]:
+    """The containers of manifests, each of which may have several documents; a ConfigMap or Secret
+    in any of them has the variables that the containers take from it.
 
-    Raises UsageError where the file cannot be read, has another shape, or runs nothing.
+    Raises UsageError where a file cannot be read, has another shape, or runs nothing.
     """
-    documents = read_documents(path, "--k8s")
+    documents = {path: _documents(path) for path in paths}
+    values = StoredValues.of(document for group in documents.values() for document in group)
+    found: list[Service] = []
+    for path, group in documents.items():
+        services = [service for document in group for service in _services(document, values)]
+        if not services:
+            raise UsageError(
+                f"{path} has no pod: no document in it has containers",
+                hint="name the manifest of a Deployment, Job, Pod, …",
+            )
+        found += services
+    return tuple(found)
+
+
+def _documents(path: str) -> list[Fields]:
+    """The documents of a file, those of a List one by one."""
     file = PurePath(path).name
-    found = tuple(
-        service for document in documents for service in _services(Fields.of(file, "", document))
-    )
-    if not found:
-        raise UsageError(
-            f"{path} has no pod: no document in it has containers",
-            hint="name the manifest of a Deployment, Job, Pod, …",
-        )
+    found = []
+    waiting = [Fields.of(file, "", document) for document in read_documents(path, "--k8s")][::-1]
+    while waiting:
+        document = waiting.pop()
+        if isinstance(document.values.get("items"), list):
+            waiting += document.rows("items")[::-1]
+        else:
+            found.append(document)
     return found
 
 
-def _services(document: Fields) -> Iterator[Service]:
-    if isinstance(document.values.get("items"), list):
-        for row in document.rows("items"):
-            yield from _services(row)
-        return
+def _services(document: Fields, values: StoredValues) -> Iterator[Service]:
     spec = _pod_spec(document)
     if spec is None:
         return
@@ -59,7 +72,8 @@ def _services(document: Fields) -> Iterator[Service]:
     kind = document.text("kind")
     for key in _CONTAINERS:
         for container in spec.rows(key):
-            yield _service(container, kind, workload)
+            variables = variables_of(container, values, metadata.text("namespace"))
+            yield _service(container, kind, workload, variables)
 
 
 def _pod_spec(document: Fields) -> Fields | None:
@@ -72,32 +86,23 @@ def _pod_spec(document: Fields) -> Fields | None:
     return None
 
 
-def _service(container: Fields, kind: str, workload: str) -> Service:
+def _service(container: Fields, kind: str, workload: str, variables: Variables) -> Service:
     name = container.text("name")
     image = container.text("image")
     literal = {row.text("name"): row.text("value") for row in container.rows("env")}
-    env = _environment(container)
     return Service(
         container.file,
         f"{kind}/{workload} {name}".strip("/ "),
         tuple(dict.fromkeys((name, workload, f"{workload}/{name}", f"{kind}/{workload}"))),
         (image,) if image else (),
-        _expanded(container, "command", env),
-        _expanded(container, "args", env),
+        _expanded(container, "command", variables.open),
+        _expanded(container, "args", variables.open),
         tuple(_probes(container, literal)),
-        tuple(env.items()),
+        tuple(variables.values.items()),
         container.text("workingDir"),
         tuple(row.text("mountPath") for row in container.rows("volumeMounts")),
+        unknown=variables.unknown,
     )
-
-
-def _environment(container: Fields) -> dict[str, str]:
-    """The variables whose values the manifest has; a value may refer to those before it."""
-    env: dict[str, str] = {}
-    for row in container.rows("env"):
-        if "valueFrom" not in row.values:
-            env[row.text("name")] = expand_references(row.text("value"), env)
-    return env
 
 
 def _expanded(fields: Fields, key: str, env: Mapping[str, str]) -> tuple[str, ...] | None:

@@ -24,7 +24,8 @@ class Service:
     ``command`` stand in the place of the config's entrypoint and cmd, None where the file has none.
     ``mounts`` are the paths that something outside the image covers; ``unset`` the variables that
     the file takes from outside and that are not set. ``other_image`` is the reference by which it
-    was taken for a container of the analysed image, where that has another tag.
+    was taken for a container of the analysed image, where that has another tag. ``unknown`` names
+    what sets variables of it and is in no file that was read.
     """
 
     source: str
@@ -39,6 +40,7 @@ class Service:
     mounts: tuple[str, ...] = ()
     unset: tuple[str, ...] = ()
     other_image: str = ""
+    unknown: tuple[str, ...] = ()
 
     def label(self, what: str = "") -> str:
         """Who asks, as in ``Need.because``: ``<compose.yaml web>``."""

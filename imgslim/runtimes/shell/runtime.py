@@ -219,8 +219,8 @@ class ShellRuntime(Runtime):
 
     def _names(self, name: str, params: Alternatives | None, caller: _Caller) -> Names:
         """What a shell knows when it starts: the variables and directory that it is given."""
-        variables: dict[str, tuple[Word, ...]] = {
-            key: (Word(value),) for key, value in self.world.config.env
+        variables = {
+            key: tuple(map(Word, values)) for key, values in self.world.values_at_start.items()
         }
         variables["PATH"] = (Word(":".join(self.world.search_path)),)
         names = Names(name, params, (self.world.working_dir,), variables, homes=self._homes)
