@@ -35,6 +35,7 @@ from imgslim.verify import Verification, verify_image
 from imgslim.verify.allowed import foreseen
 from imgslim.verify.digests import digests_of_keeps
 from imgslim.verify.expected import Expected, expected_of, on_base
+from imgslim.verify.over import over
 from imgslim.world import World
 
 _SMALL_BASE = 3
@@ -213,16 +214,22 @@ def propose_base(
     return compare_bases(possible_bases(candidates, image_id, diff_ids, limit_bytes), weigh)
 
 
-def rewrite_on_base(analysis: Analysis, overlay: Overlay, *, sidecar: str = "") -> str:
-    """The text of the Dockerfile that builds the slim image upon another; ``sidecar`` as for
-    ``rewrite``. Raises UnsupportedImageError."""
-    return render_on_base(analysis.image, analysis.world.rootfs, overlay, sidecar=sidecar)
+def rewrite_on_base(
+    analysis: Analysis, overlay: Overlay, source: Head | None = None, *, sidecar: str = ""
+) -> str:
+    """The text of the Dockerfile that builds the slim image upon another; ``source``, ``sidecar``
+    and what is raised as for ``rewrite``."""
+    image, rootfs = analysis.image, analysis.world.rootfs
+    return render_on_base(image, rootfs, overlay, source, sidecar=sidecar)
 
 
-def unsayable_on_base(analysis: Analysis, overlay: Overlay) -> tuple[Problem, ...]:
-    """What no Dockerfile can say or bring of the plan, or take away of the base."""
+def unsayable_on_base(
+    analysis: Analysis, overlay: Overlay, *, lasting: bool = False
+) -> tuple[Problem, ...]:
+    """What no Dockerfile can say or bring of the plan, or take away of the base; ``lasting`` as for
+    ``unsayable``."""
     copied = replace(analysis, plan=overlay.plan)
-    return (*unsayable(copied, overlay.replaced), *overlay.problems)
+    return (*unsayable(copied, overlay.replaced, lasting=lasting), *overlay.problems)
 
 
 def expect_on_base(analysis: Analysis, overlay: Overlay) -> Expected:
@@ -234,10 +241,31 @@ def expect_on_base(analysis: Analysis, overlay: Overlay) -> Expected:
     return on_base(expected, overlay.base.image, overlay.base.rootfs)
 
 
-def unsayable(analysis: Analysis, replaced: frozenset[str] = frozenset()) -> tuple[Problem, ...]:
+@contextmanager
+def expect_over(
+    expected: Expected,
+    location: str | None,
+    *,
+    platform: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> Iterator[Expected]:
+    """What a plan that was read from a file expects of an image that is built upon the one at
+    ``location`` (None: from scratch). Raises the errors of ``imgslim.errors`` for it."""
+    if not location:
+        yield expected
+        return
+    with open_base(location, platform=platform, on_progress=on_progress) as base:
+        yield over(expected, base.image, base.rootfs)
+
+
+def unsayable(
+    analysis: Analysis, replaced: frozenset[str] = frozenset(), *, lasting: bool = False
+) -> tuple[Problem, ...]:
     """What no Dockerfile can say or bring of the plan, such as a newline in an ENV value, where
-    something else is at the paths ``replaced``."""
-    files = dockerfile_problems(analysis.image, analysis.world.rootfs, analysis.plan, replaced)
+    something else is at the paths ``replaced``; of a ``lasting`` one also what later builds may
+    lack."""
+    rootfs, plan = analysis.world.rootfs, analysis.plan
+    files = dockerfile_problems(analysis.image, rootfs, plan, replaced, lasting=lasting)
     return (*files, *foreseen(analysis.image, analysis.plan.keeps))
 
 

@@ -67,15 +67,17 @@ def build_plan(
         world = world.without(decisions.gone(world.rootfs))
         runtimes = _restarted(runtimes, world)
         closure = _close(world, roots, runtimes, origin_of, Decisions(decisions.needs))
-    keeps, about_databases = with_databases(world, closure.kept.values())
-    kept = {keep.entry.path for keep in keeps}
+    started = closure.commands.values()
+    keeps, about_moves = _arranged(closure, runtimes)
+    keeps, about_databases = with_databases(world, keeps)
+    kept = {path for keep in keeps for path in (keep.entry.path, keep.moved_from)}
     dropped = (entry for path, entry in sorted(entries.items()) if path not in kept)
     drops = tuple(Drop(entry, origin_of(entry.path)) for entry in dropped)
-    started = closure.commands.values()
     doubts = find_doubts(world, closure.kept, started, runtimes, origin_of)
     verdicts = (problem for runtime in runtimes for problem in runtime.conclude(closure))
     keeps, about_strips = plan_strips(world, keeps)
-    problems = [*closure.problems, *doubts, *verdicts, *about_strips, *about_databases]
+    problems = [*closure.problems, *doubts, *verdicts]
+    problems += [*about_strips, *about_databases, *about_moves]
     problems = [p for p in problems if not blames_drop(p, decisions.dropped)]
     problems += drop_problems(decisions, first.refused, closure)
     problems = price_unresolved(world, closure, problems)
@@ -97,6 +99,18 @@ def _close(
     if decisions.needs:
         closure.close(decisions.needs)
     return closure
+
+
+def _arranged(
+    closure: Closure, runtimes: Iterable[Runtime]
+) -> tuple[tuple[Keep, ...], list[Problem]]:
+    """What is kept, sorted by path, at the paths that the runtimes want it to have."""
+    keeps = tuple(closure.kept[path] for path in sorted(closure.kept))
+    said: list[Problem] = []
+    for runtime in runtimes:
+        keeps, problems = runtime.arrange(keeps, closure.commands.values())
+        said += problems
+    return keeps, said
 
 
 def _restarted(runtimes: Iterable[Runtime], world: World) -> Sequence[Runtime]:

@@ -68,9 +68,13 @@ class Rootfs:
         for path in tuple(left):
             while (path := path.rpartition("/")[0]) and path not in left:
                 left[path] = self.entries[path]
-        smaller = Rootfs(left, self._blobs)
-        smaller._windows = self._windows
-        return smaller
+        return self.with_entries(left)
+
+    def with_entries(self, entries: dict[str, Entry]) -> Rootfs:
+        """A tree of ``entries``, files of this one; it reads through this one, as above."""
+        other = Rootfs(entries, self._blobs)
+        other._windows = self._windows
+        return other
 
     def close(self) -> None:
         with ExitStack() as stack:

@@ -90,13 +90,16 @@ class _Strip:
 
 
 def plan_strips(world: World, keeps: Sequence[Keep]) -> tuple[tuple[Keep, ...], list[Problem]]:
-    """``keeps`` with the command that strips each file (none unless ``world.choices.strip``), and
-    what there is to say: what stripping saves or would save, and what has to stay as it is."""
+    """``keeps`` with the command that strips each file (none unless ``world.choices.strip``), also
+    marked where another form of the slim image may strip it, though this one cannot; and what
+    there is to say: what stripping saves or would save, and what has to stay as it is."""
     found, refused = _candidates(world, keeps)
     if not world.choices.strip:
         return tuple(keeps), [_offer(found)] if found else []
     tool = _tool(world)
     problems = [_refusal(reason, strips) for reason, strips in sorted(refused.items())]
+    either = {strip.path for strip in (*found, *refused.get(_HIDDEN, ()))}
+    keeps = [replace(k, strippable=True) if k.entry.path in either else k for k in keeps]
     if not found:
         return tuple(keeps), problems
     if tool is None:

@@ -11,11 +11,12 @@ import pytest
 from imgslim.bases import Base, Overlay, built_keeps, lay_over
 from imgslim.bases.proposals import Candidate, Proposal, compare_bases, possible_bases
 from imgslim.bases.undone import config_problems_of_base, resets
-from imgslim.cli.app import run
 from imgslim.dockerfile import render_on_base
-from imgslim.errors import BaseImageError, UsageError
+from imgslim.dockerfile.source import parse_source, with_named_stage
+from imgslim.errors import BaseImageError, UnsupportedImageError
 from imgslim.layers import load_layers
 from imgslim.model import Healthcheck, ImageConfig, Plan, Platform
+from imgslim.provenance_labels import BASE_DIGEST, BASE_NAME
 from imgslim.reports.bases import render_proposals
 from imgslim.rootfs import Rootfs
 from tests.test_copyplan import TOOLS, plan_of
@@ -268,15 +269,53 @@ def test_the_comparison_is_a_table_with_the_reasons(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "options, word",
-    [
-        (["-o", "slim.tar"], "archive"),
-        (["--source", "Dockerfile"], "--source"),
-    ],
-)
-def test_what_does_not_go_with_a_base_yet(
-    options: list[str], word: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["rewrite", "x.tar", "--base", "slim:1", *options]) == UsageError.exit_code
-    assert word in capsys.readouterr().err
+COREUTILS: Tree = {
+    f"/usr/bin/{name}": File("x", mode=0o755) for name in ("readlink", "sha256sum", "stat")
+}
+
+
+def behind(folder: Path, tree: Tree, base: Tree, users: bytes, volume: str = "/v") -> str:
+    """The Dockerfile behind the user's own, upon a base ``slim:1``."""
+    config = ImageConfig(volumes=(volume,))
+    fat = opened(folder / "fat", {**TOOLS, **tree}, config)
+    below = opened(folder / "base", base, BUSY)
+    below = replace(below, image=replace(below.image, reference="slim:1", tags=("slim:1",)))
+    overlay = lay_over(fat.image, fat.rootfs, plan_of(fat.rootfs, kept), below)
+    return render_on_base(fat.image, fat.rootfs, overlay, with_named_stage(parse_source(users)))
+
+
+def test_behind_the_users_own_stages_it_is_built_upon_the_base_too(tmp_path: Path) -> None:
+    users = b"# mine\nFROM --platform=linux/amd64 debian:12 AS Web\nFROM web AS compared\n"
+    tree: Tree = {**COREUTILS, "/lib/a.so.1.2": "a", "/lib/b": "b", "/lib/c": "c", "/v/x": "x"}
+    text = behind(tmp_path, tree, {"/lib/a.so.1.2": "a", "/v/x": "x"}, users)
+    assert text.startswith(users.decode())
+    assert "FROM scratch" not in text and "test:latest" not in text
+    between, final = text.split("\nFROM --platform=linux/amd64 slim:1\n")
+    stage = between.split("FROM compared AS compared-2\n")[1]
+    assert "COPY --from=gathered /imgslim/ /imgslim/" in stage
+    assert "COPY --from=slim:1 / /imgslim-base/" in stage
+    assert "\n    changed ./lib/a.so.*\n" in stage, "as of that day"
+    assert "\nCOPY --from=compared-2 /imgslim/ /\n" in final
+    assert f"LABEL {BASE_NAME}=docker.io/library/slim:1" in final
+    assert final.index("USER 0") < final.index("LABEL")
+
+
+def test_what_nothing_can_compare_in_the_build_is_refused(tmp_path: Path) -> None:
+    tree: Tree = {"/lib/a": "a", "/lib/b": "b"}
+    with pytest.raises(UnsupportedImageError, match="no readlink and sha256sum and stat"):
+        behind(tmp_path, tree, {"/lib/a": "a"}, b"FROM a\n")
+    (tmp_path / "other").mkdir()
+    text = behind(tmp_path / "other", tree, {"/lib/b": "other"}, b"FROM a\n")
+    assert "compared" not in text, "nothing is held"
+
+
+def test_the_labels_name_the_base_and_not_what_is_copied_over_it(tmp_path: Path) -> None:
+    fat = opened(tmp_path / "fat", {**TOOLS, "/lib/a": "a"})
+    base = opened(tmp_path / "base", {"/x": "x"})
+    base = replace(base, image=replace(base.image, reference="me/b:2", tags=("me/b:2",)))
+    overlay = lay_over(fat.image, fat.rootfs, plan_of(fat.rootfs, kept), base)
+    text = render_on_base(fat.image, fat.rootfs, overlay)
+    assert f"LABEL {BASE_NAME}=docker.io/me/b:2\n" in text
+    assert f"LABEL {BASE_DIGEST}={base.image.image_id}\n" in text
+    own = replace(fat.image, config=ImageConfig(labels=((BASE_NAME, "mine"),)))
+    assert text.count(BASE_NAME) == 1 and "=mine" in render_on_base(own, fat.rootfs, overlay)

@@ -107,7 +107,7 @@ def test_the_command_line_wins_and_lists_add_up(
     assert "\x1b[" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("flag", ["strip", "bytecode"])
+@pytest.mark.parametrize("flag", ["strip", "bytecode", "sources"])
 def test_a_flag_of_the_file_can_be_taken_back(
     flag: str, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,6 +258,7 @@ def test_every_option_but_those_of_one_run_is_a_key() -> None:
         "level",
         "platform",
         "service",
+        "sources",
         "source",
         "strip",
         "target",

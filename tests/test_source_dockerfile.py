@@ -16,6 +16,7 @@ from imgslim.dockerfile.continued import continued, with_backtick
 from imgslim.dockerfile.source import load_source, parse_source, with_named_stage
 from imgslim.errors import DockerfileError, UsageError
 from imgslim.model import ImageConfig
+from imgslim.provenance_labels import BASE_DIGEST, BASE_NAME
 from tests.test_copyplan import TOOLS, gathered_paths, plain_sources, plan_of
 from tests.worlds import File, Link, Tree, make_image, make_world
 
@@ -157,6 +158,37 @@ def test_the_users_triggers_do_not_fire_in_ours(tmp_path: Path) -> None:
 def test_the_final_stage_is_of_the_platform_that_the_users_asks_for(tmp_path: Path) -> None:
     text = dockerfile_of(tmp_path, b"FROM --platform=linux/arm64 a AS b\nFROM b\n")
     assert "\nFROM --platform=linux/arm64 scratch\n" in text
+
+
+PINNED = "sha256:" + "d" * 64
+
+
+@pytest.mark.parametrize(
+    "text, name, digest",
+    [
+        ("FROM python:3.12\n", "docker.io/library/python:3.12", ""),
+        ("FROM a/b AS one\nFROM one\n", "docker.io/a/b:latest", ""),
+        (f"FROM reg.example/a@{PINNED}\n", f"reg.example/a@{PINNED}", PINNED),
+        # What an ARG chooses is known to the builder alone, and nothing is no image.
+        ("ARG V=1\nFROM python:$V\n", "", ""),
+        ("FROM scratch\n", "", ""),
+    ],
+)
+def test_the_labels_name_what_the_users_stage_is_built_from(
+    tmp_path: Path, text: str, name: str, digest: str
+) -> None:
+    lines = dockerfile_of(tmp_path, text.encode()).splitlines()
+    found = [line for line in lines if line.startswith("LABEL org.opencontainers.image.base")]
+    assert found == [
+        *([f"LABEL {BASE_DIGEST}={digest}"] if digest else []),
+        *([f"LABEL {BASE_NAME}={name}"] if name else []),
+    ]
+
+
+def test_a_label_of_the_users_own_stands(tmp_path: Path) -> None:
+    config = ImageConfig(labels=((BASE_DIGEST, "mine"),))
+    text = dockerfile_of(tmp_path, b"FROM python:3.12\n", config)
+    assert f"LABEL {BASE_DIGEST}=mine" in text and BASE_NAME not in text
 
 
 @pytest.mark.parametrize(

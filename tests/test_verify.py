@@ -426,6 +426,14 @@ ALLOWED: dict[str, tuple[str, dict[str, Any]]] = {
         "builder-times",
         {"fat": TREE, "slim": BUILT, "made_by": "COPY /a/x /a/x # buildkit"},
     ),
+    "a time before 1970": (
+        "unstored-times",
+        {"fat": {**TREE, "/b": File("x", mtime=-9e8)}, "slim": {**TREE, "/b": File("x", mtime=0)}},
+    ),
+    "a time after 2262": (
+        "unstored-times",
+        {"fat": {**TREE, "/b": File("x", mtime=2e10)}, "slim": {**TREE, "/b": File("x", mtime=0)}},
+    ),
     "a path that nothing copies": (
         "uncopyable-path",
         {
@@ -527,6 +535,14 @@ NOT_ALLOWED: dict[str, dict[str, Any]] = {
         "slim": {**TREE, "/a/x": File("x", mtime=NOON)},
         "made_by": "COPY # buildkit",
     },
+    "another time than 1970 for one before it": {
+        "fat": {**TREE, "/b": File("x", mtime=-9e8)},
+        "slim": {**TREE, "/b": File("x", mtime=1)},
+    },
+    "1970 for a time that can be stored": {
+        "fat": {**TREE, "/b": File("x", mtime=9e9)},
+        "slim": {**TREE, "/b": File("x", mtime=0)},
+    },
     "another PATH": {
         "fat": TREE,
         "slim": TREE,
@@ -562,12 +578,14 @@ def test_what_is_near_the_list_is_a_difference(name: str, tmp_path: Path) -> Non
 def test_what_depends_on_the_image_is_said_before_the_build(tmp_path: Path) -> None:
     config = ImageConfig(working_dir="/a/new", env=(("X", "a\nb"),))
     tree = {"/": Dir(0o700), "/a/x": File("x", mtime=1.5), **TREE, "/b": File("b", mtime=7.25)}
+    tree["/c"] = File("c", mtime=-9e8)
     expected = expectation(tmp_path / "fat", tree, config)
     assert {problem.code for problem in expected.unsayable} >= {
         "root-directory",
         "unwritable-config",
         "working-directory",
         "sub-second-times",
+        "unstored-times",
         "builder-times",
         "builder-path",
     }

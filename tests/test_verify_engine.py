@@ -124,6 +124,33 @@ def test_what_careless_lines_lose_is_named(
     assert [row for row in expected if not any(line.startswith(f"  {row}") for line in lines)] == []
 
 
+OLD = (
+    "RUN touch -d @-315619200 /app/one && touch -h -d @-315619200 /app/link",
+    "RUN touch -d @-315619200 /app",
+)
+
+
+@pytest.mark.parametrize("builder", engines.BUILDERS)
+def test_times_before_1970_are_said_and_then_allowed(
+    builder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engines.require_builder(builder)
+    fat, slim = f"{NAME}:old", f"{NAME}:old-{builder}"
+    written, dockerfile = tmp_path / "plan.json", tmp_path / "Dockerfile"
+    try:
+        engines.import_over(BASE, app_tar(), fat, (*LINES, *OLD))
+        assert run(["analyze", fat, "-q", "--format", "json", "-o", str(written)]) == 0
+        said = json.loads(written.read_text("utf-8"))["unsayable"]
+        assert [row["message"][:1] for row in said if row["code"] == "unstored-times"] == ["3"]
+        assert run(["rewrite", fat, "-q", "-o", str(dockerfile)]) == 0
+        engines.build(builder, dockerfile.read_text("utf-8"), slim, [fat])
+        capsys.readouterr()
+        assert run(["verify", slim, "--plan", str(written), "--verbose"]) == 0
+        assert "before 1970" in capsys.readouterr().out
+    finally:
+        engines.remove_image(fat, slim)
+
+
 # ------------------------------------------------------------------- rewrite --build
 
 

@@ -3,11 +3,11 @@ already, what is left to copy, and whether it can run there at all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from imgslim.bases.fit import check_fit
-from imgslim.bases.held import held_paths
+from imgslim.bases.held import held_paths, with_parents
 from imgslim.bases.undone import config_problems_of_base, database_problems
 from imgslim.model import Entry, Image, Keep, Plan, Problem, unique_size_bytes
 from imgslim.rootfs import Rootfs
@@ -52,8 +52,7 @@ def lay_over(image: Image, rootfs: Rootfs, plan: Plan, base: Base) -> Overlay:
     check_fit(image, plan, base.image, base.rootfs)
     held = held_paths(rootfs, plan.keeps, base.rootfs)
     keeps = {keep.entry.path: keep for keep in plan.keeps}
-    copied = {path for path in keeps if path not in held}
-    copied |= {above for path in copied for above in _ancestors(path)}
+    copied = with_parents(path for path in keeps if path not in held)
     left = tuple(keep for path, keep in keeps.items() if path in copied or path == "/")
     replaced = (path for path in copied if path in base.rootfs.entries)
     return Overlay(
@@ -82,9 +81,3 @@ def built_keeps(plan: Plan, overlay: Overlay) -> tuple[Keep, ...]:
 
     copied = {keep.entry.path for keep in overlay.plan.keeps}
     return tuple(map(as_built, plan.keeps))
-
-
-def _ancestors(path: str) -> Iterator[str]:
-    while path != "/":
-        path = path.rpartition("/")[0] or "/"
-        yield path

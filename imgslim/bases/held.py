@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from imgslim.model import Entry, Keep
 from imgslim.rootfs import Rootfs
@@ -13,35 +13,63 @@ _SOURCE = ".py"
 
 
 def held_paths(rootfs: Rootfs, keeps: Iterable[Keep], base: Rootfs) -> frozenset[str]:
-    """The paths of ``keeps`` (of ``rootfs``) at which ``base`` has the same: kind, mode, owner,
-    size, content, link target, extended attributes, and hard-link partners.
+    """The paths of ``keeps`` (of ``rootfs``) at which ``base`` has the same, in the terms of
+    ``held_entries``; what a build strips is never the same."""
+    rows = {keep.entry.path: keep for keep in keeps}
+
+    def is_same(entry: Entry, other: Entry) -> bool:
+        return _is_same_file(rootfs, rows[entry.path], base, other)
+
+    return held_entries([keep.entry for keep in rows.values()], base, is_same)
+
+
+def held_entries(
+    wanted: Sequence[Entry], base: Rootfs, is_same: Callable[[Entry, Entry], bool]
+) -> frozenset[str]:
+    """The paths of ``wanted`` at which ``base`` has the same: kind, mode, owner, size, content,
+    link target, extended attributes, and hard-link partners. ``is_same`` compares the content of a
+    wanted file with that of the base's.
 
     Times may differ: no program can tell one build of a package from another by them. The one
     exception is a Python source with bytecode beside it, which holds the source's time (PEP 552,
     timestamp-based): a differing one would be compiled at each start.
     """
-    rows = list(keeps)
-    held = {keep.entry.path for keep in rows if _is_held(rootfs, keep, base)}
-    bytecode = {_source_of(path) for path in (*(k.entry.path for k in rows), *base.entries)}
-    for keep in rows:
-        path = keep.entry.path
+    held = {entry.path for entry in wanted if _is_held(entry, base, is_same)}
+    bytecode = {_source_of(path) for path in (*(row.path for row in wanted), *base.entries)}
+    for entry in wanted:
+        path = entry.path
         if path in held and path in bytecode and path.endswith(_SOURCE):
             other = base.entries[path]
-            if int(other.mtime) != int(keep.entry.mtime):
+            if int(other.mtime) != int(entry.mtime):
                 held.discard(path)
-    for names in _linked(rows):
+    for names in _linked(wanted):
         inodes = {base.entries[path].inode for path in names if path in held}
         if len(inodes) != 1 or not held.issuperset(names):
             held.difference_update(names)
     return frozenset(held)
 
 
-def _is_held(rootfs: Rootfs, keep: Keep, base: Rootfs) -> bool:
-    entry, other = keep.entry, base.entries.get(keep.entry.path)
-    if other is None or keep.strip or _facts(entry) != _facts(other):
+def with_parents(paths: Iterable[str]) -> frozenset[str]:
+    """``paths`` and the directories above them: what is put into a directory states that, too."""
+    found = set(paths)
+    for path in tuple(found):
+        while path != "/":
+            path = path.rpartition("/")[0] or "/"
+            found.add(path)
+    return frozenset(found)
+
+
+def _is_held(entry: Entry, base: Rootfs, is_same: Callable[[Entry, Entry], bool]) -> bool:
+    other = base.entries.get(entry.path)
+    if other is None or _facts(entry) != _facts(other):
         return False
-    if not entry.is_file:
-        return True
+    return not entry.is_file or is_same(entry, other)
+
+
+def _is_same_file(rootfs: Rootfs, keep: Keep, base: Rootfs, other: Entry) -> bool:
+    entry = keep.entry
+    if keep.strip:
+        return False
     if keep.content is not None:
         return other.size_bytes == len(keep.content) and base.read_bytes(other) == keep.content
     return entry.size_bytes == other.size_bytes and _same_content(rootfs, entry, base, other)
@@ -73,9 +101,9 @@ def _source_of(path: str) -> str:
     return f"{directory}/{name.split('.')[0]}{_SOURCE}" if slash and name.endswith(".pyc") else ""
 
 
-def _linked(keeps: Sequence[Keep]) -> Iterator[list[str]]:
+def _linked(wanted: Iterable[Entry]) -> Iterator[list[str]]:
     names: dict[tuple[int, int], list[str]] = {}
-    for keep in keeps:
-        if keep.entry.is_file:
-            names.setdefault(keep.entry.inode, []).append(keep.entry.path)
+    for entry in wanted:
+        if entry.is_file:
+            names.setdefault(entry.inode, []).append(entry.path)
     return (group for group in names.values() if len(group) > 1)

@@ -19,6 +19,7 @@ from imgslim.output import STANDARD_OUTPUT, is_replaceable, open_output, write_c
 
 if TYPE_CHECKING:
     from imgslim.archive import Written
+    from imgslim.bases import Overlay
     from imgslim.pipeline import Analysis
     from imgslim.reports.console import Look
 
@@ -84,8 +85,9 @@ def archive_order(
     return Order(output, force, name, compress or "none", source_date_epoch())
 
 
-def save(analysis: Analysis, order: Order, *, quiet: bool) -> Written:
-    """Write the archive of ``order``. Raises UsageError, OutputError, ArchiveError."""
+def save(analysis: Analysis, order: Order, overlay: Overlay | None, *, quiet: bool) -> Written:
+    """Write the archive of ``order``, upon a base or none. Raises UsageError, OutputError,
+    ArchiveError."""
     from imgslim.archive import Settings, slim_name, write_archive
     from imgslim.archive.blobs import compressed
     from imgslim.sources.compression import Compression
@@ -96,7 +98,8 @@ def save(analysis: Analysis, order: Order, *, quiet: bool) -> Written:
     is_direct = outer is Compression.NONE and is_replaceable(order.output)
     direct = open_output(order.output, force=order.force) if is_direct else nullcontext()
     with ProgressBar(quiet=quiet) as on_progress, direct as file:
-        args = analysis.image, analysis.world, analysis.plan, settings, on_progress
+        plan, base = (overlay.plan, overlay.base) if overlay else (analysis.plan, None)
+        args = analysis.image, analysis.world, plan, settings, on_progress, base
         if file is not None:
             return write_archive(file, *args)
         # Headers are written last, so what cannot seek gets the archive when it is whole.

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from imgslim.cli import options
-from imgslim.errors import UsageError
 
 if TYPE_CHECKING:
     from imgslim.bases import Overlay
@@ -27,22 +26,6 @@ base_option = click.option(
     help="Build upon this image in place of an empty one, and copy only what it lacks. "
     "auto: compare the engine's images and take the one with the smallest sum.",
 )
-
-
-def check_base(base: str | None, *, archive: bool, source: bool) -> None:
-    """Raise UsageError for what does not go together with ``--base`` yet."""
-    if not base:
-        return
-    if archive:
-        raise UsageError(
-            "--base is of the Dockerfile that is written: an archive has no base yet",
-            hint="write the Dockerfile (-o Dockerfile.slim), build it, and save that image",
-        )
-    if source:
-        raise UsageError(
-            "--base and --source do not go together: what a base holds changes with its next build",
-            hint="write one of the two",
-        )
 
 
 @contextmanager
@@ -74,20 +57,32 @@ def overlaid(
 def dockerfile_of(
     analysis: Analysis, overlay: Overlay | None, source: Head | None, sidecar: str = ""
 ) -> str:
-    """The Dockerfile: upon a base, or from scratch (behind the user's own, if there is one).
+    """The Dockerfile: upon a base, or from scratch; behind the user's own, if there is one.
     ``sidecar`` is the name of the tar that can lie beside it."""
     from imgslim.pipeline import rewrite, rewrite_on_base
 
     if overlay:
-        return rewrite_on_base(analysis, overlay, sidecar=sidecar)
+        return rewrite_on_base(analysis, overlay, source, sidecar=sidecar)
     return rewrite(analysis, source, sidecar=sidecar)
 
 
-def problems_of(analysis: Analysis, overlay: Overlay | None) -> tuple[Problem, ...]:
-    """What that Dockerfile cannot say, bring or take away."""
+def problems_of(
+    analysis: Analysis, overlay: Overlay | None, *, lasting: bool = False
+) -> tuple[Problem, ...]:
+    """What that Dockerfile cannot say, bring or take away; of a ``lasting`` one also what later
+    builds may lack."""
     from imgslim.pipeline import unsayable, unsayable_on_base
 
-    return unsayable_on_base(analysis, overlay) if overlay else unsayable(analysis)
+    if overlay:
+        return unsayable_on_base(analysis, overlay, lasting=lasting)
+    return unsayable(analysis, lasting=lasting)
+
+
+def problems_of_archive(overlay: Overlay | None) -> tuple[Problem, ...]:
+    """What an archive brings of the base beside the plan; nothing runs while it is written."""
+    from imgslim.bases.undone import TRIGGER
+
+    return tuple(one for one in overlay.problems if one.code != TRIGGER) if overlay else ()
 
 
 def expected_of(analysis: Analysis, overlay: Overlay | None) -> Expected:

@@ -14,6 +14,7 @@ import click
 from imgslim.choices import Choices, Level
 from imgslim.cli.configured import ConfiguredCommand as ConfiguredCommand
 from imgslim.cli.configured import RunOption as RunOption
+from imgslim.errors import UsageError
 
 if TYPE_CHECKING:
     from imgslim.reports.console import Look
@@ -97,6 +98,12 @@ bytecode_option = click.option(
     "--bytecode/--no-bytecode",
     default=True,
     help="Without: leave out compiled Python sources (__pycache__): smaller, slower to start.",
+)
+sources_option = click.option(
+    "--sources/--no-sources",
+    default=True,
+    help="Without: leave out Python sources whose bytecode is there, and keep that in their place: "
+    "smaller; tracebacks lose their source lines, inspect.getsource finds nothing.",
 )
 platform_option = click.option(
     "--platform",
@@ -182,8 +189,14 @@ def choice_options(function: Callable[..., None]) -> Callable[..., None]:
         service: tuple[str, ...],
         strip: bool,
         bytecode: bool,
+        sources: bool,
         **others: Any,
     ) -> None:
+        if not (bytecode or sources):
+            raise UsageError(
+                "--no-sources keeps bytecode in place of sources, which --no-bytecode leaves out",
+                hint="give one of the two",
+            )
         choices = Choices(
             Level(level),
             keep,
@@ -195,6 +208,7 @@ def choice_options(function: Callable[..., None]) -> Callable[..., None]:
             compose=compose,
             kubernetes=k8s,
             services=service,
+            sources=sources,
         )
         function(choices=choices, **others)
 
@@ -210,6 +224,7 @@ def choice_options(function: Callable[..., None]) -> Callable[..., None]:
             drop_package_option,
             strip_option,
             bytecode_option,
+            sources_option,
         ]
     )(with_choices)
 

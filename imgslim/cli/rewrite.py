@@ -110,7 +110,6 @@ def command(
         output, force=force, as_archive=as_archive, compress=compress, tag=tag
     )
     _check(build=build, tag=tag, source=source, target=target, archive=order is not None)
-    basing.check_base(base, archive=order is not None, source=source is not None)
     check_output(output, force=force)
     from imgslim.dockerfile.source import load_source
     from imgslim.pipeline import analyze
@@ -135,13 +134,13 @@ def command(
     ):
         if order:
             on_progress.stop()
-            _report(analysis, (), goal)
-            written = archiving.save(analysis, order, quiet=quiet)
+            _report(analysis, basing.problems_of_archive(overlay), goal)
+            written = archiving.save(analysis, order, overlay, quiet=quiet)
             options.say(archiving.note(written, output, look), quiet=quiet)
             return
         name = sidecar.name_beside(output)
         dockerfile = basing.dockerfile_of(analysis, overlay, head, name)
-        problems = basing.problems_of(analysis, overlay)
+        problems = basing.problems_of(analysis, overlay, lasting=head is not None)
         on_progress.stop()
         _report(analysis, problems, goal)
         files = sidecar.write(dockerfile, output, analysis, overlay, head, force=force, quiet=quiet)

@@ -17,6 +17,7 @@ Examples:
   imgslim analyze app:latest --format json -o plan.json
   imgslim verify app:slim --plan plan.json
   docker save app:slim | imgslim verify - --plan plan.json
+  imgslim verify app:slim --plan plan.json --base python:3.12-slim
   imgslim verify slim.tar --plan plan.json --format json | jq '.verification.differences'
 """
 
@@ -30,6 +31,11 @@ Examples:
     required=True,
     help="The plan of the fat image, as analyze --format json writes it; - reads standard input.",
 )
+@click.option(
+    "--base",
+    metavar="IMAGE",
+    help="The image that rewrite --base built upon: what it has beside the plan is expected too.",
+)
 @options.source_options
 @options.format_option
 @options.output_options
@@ -37,6 +43,7 @@ Examples:
 def command(
     image: str,
     plan_file: str,
+    base: str | None,
     platform: str | None,
     check_digests: bool,
     output_format: str,
@@ -56,13 +63,16 @@ def command(
     if image == plan_file == "-":
         raise UsageError("standard input cannot be both image and plan", hint="name a file")
     check_output(output, force=force)
-    from imgslim.pipeline import check_verified, verify
+    from imgslim.pipeline import check_verified, expect_over, verify
     from imgslim.reports import json
     from imgslim.reports.verification import render_verification
     from imgslim.verify.planfile import load_plan
 
-    expected = load_plan(plan_file)
-    with ProgressBar(quiet=quiet) as on_progress:
+    planned = load_plan(plan_file)
+    with (
+        ProgressBar(quiet=quiet) as on_progress,
+        expect_over(planned, base, platform=platform, on_progress=on_progress) as expected,
+    ):
         found, result = verify(
             image, expected, platform=platform, check_digests=check_digests, on_progress=on_progress
         )

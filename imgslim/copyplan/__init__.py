@@ -14,7 +14,7 @@ such tools has a sidecar in its place: a tar beside the Dockerfile, which is add
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from imgslim.copyplan.choice import Kept, is_changed
@@ -27,7 +27,13 @@ from imgslim.copyplan.draft import (
     plain_copies,
     tree_contents,
 )
-from imgslim.copyplan.lasting import gathered_patterns, join_versions, with_patterns
+from imgslim.copyplan.lasting import (
+    gathered_patterns,
+    join_versions,
+    named_by_version,
+    with_patterns,
+)
+from imgslim.copyplan.moves import moved_tree, placed_tree, plan_moves
 from imgslim.copyplan.steps import CopyPlan, Gathered, PlainCopy, PrunedTree, Sidecar
 from imgslim.copyplan.surplus import list_surplus_trees, move_scattered, move_surplus
 from imgslim.copyplan.tools import find_tools
@@ -67,17 +73,21 @@ def plan_copies(
     UnsupportedImageError when steps that are to last need a shell and tools that are not there.
     """
     tools = find_tools(rootfs)
+    moves = plan_moves(rootfs, plan.keeps) if tools is not None else ()
+    rootfs = moved_tree(rootfs, moves) if moves else placed_tree(rootfs, plan.keeps)
     steps = CopyPlan(
         plain=(),
         gathered=Gathered(),
         tools=tools,
         place=_free_name(rootfs, image.config.volumes),
         clean_base=bool(image.config.on_build) or len(image.layers) > MAX_STAGE_LAYERS,
-        problems=tuple(_root_problem(rootfs)),
+        problems=(*_root_problem(rootfs), *_unmoved(rootfs, plan.keeps)),
         lasting=lasting,
+        moves=moves,
     )
     if tools is None and not lasting:
-        return _with_sidecar(steps, _kept(rootfs, plan.keeps, replaced))
+        placed = {keep.entry.path for keep in plan.keeps if keep.moved_from}
+        return _with_sidecar(steps, _kept(rootfs, plan.keeps, replaced.union(placed)))
     hidden = (*MOUNTED_TREES, *(path.rstrip("/") or "/" for path in image.config.volumes))
     cuts = plan_cuts(rootfs, plan.keeps, can_cut=tools is not None, hidden=hidden)
     kept = _kept(rootfs, cuts.keeps, replaced, hidden, MOUNTED_FILES, lasting=lasting)
@@ -90,7 +100,8 @@ def plan_copies(
         gathered = replace(_gather(kept, draft), filters=cuts.filters)
         problems = cuts.problems
     problems = (*steps.problems, *problems, *_unsayable(draft))
-    return replace(steps, plain=_ordered(kept, plain), gathered=gathered, problems=problems)
+    steps = replace(steps, plain=_ordered(kept, plain), gathered=gathered, problems=problems)
+    return replace(steps, problems=(*problems, *named_by_version(steps))) if lasting else steps
 
 
 def _kept(
@@ -216,6 +227,20 @@ def _unsayable(draft: Draft) -> list[Problem]:
         )
         for entry in (*draft.lost, *lost)
     ]
+
+
+def _unmoved(rootfs: Rootfs, keeps: Iterable[Keep]) -> Iterator[Problem]:
+    """What no rule of ``Moves`` brings to its new path."""
+    for keep in keeps:
+        if keep.moved_from and keep.entry.path not in rootfs.entries:
+            yield Problem(
+                "uncopyable-path",
+                Severity.ERROR,
+                keep.entry.path,
+                f"no step of a Dockerfile puts {keep.moved_from} there",
+                "it is left out of the Dockerfile; a slim archive has it",
+                keep.size_bytes,
+            )
 
 
 def _root_problem(rootfs: Rootfs) -> list[Problem]:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from imgslim.copyplan.choice import Kept
-from imgslim.copyplan.patterns import family, is_versioned, may_vanish, patterns_of
-from imgslim.copyplan.steps import PlainCopy
-from imgslim.model import Entry, Group, Keep
+from imgslim.copyplan.patterns import (
+    called_by_version,
+    family,
+    is_versioned,
+    may_vanish,
+    patterns_of,
+)
+from imgslim.copyplan.steps import CopyPlan, PlainCopy
+from imgslim.model import Entry, Group, Keep, Problem, Severity
+
+_NAMES_SHOWN = 5
 
 
 def join_versions(
@@ -56,3 +64,49 @@ def gathered_patterns(
         **patterns_of(kept.rootfs, above),
         **patterns_of(kept.rootfs, single, above),
     }
+
+
+def named_by_version(copies: CopyPlan) -> list[Problem]:
+    """A note on directories which the steps name by a version that a later build may not have.
+
+    COPY brings the content of a directory that a pattern names, not the directory, and with a slash
+    behind the pattern it finds nothing (measured on Docker's legacy builder); a pattern for each
+    file in it would leave out what the next version adds. So the build stops where it is gone.
+    """
+    found = dict.fromkeys(
+        directory
+        for path, pattern in _directories_named(copies)
+        if (directory := called_by_version(path, pattern))
+    )
+    if not found:
+        return []
+    names = [*list(found)[:_NAMES_SHOWN], *([f"{len(found)} in all"] * (len(found) > _NAMES_SHOWN))]
+    return [
+        Problem(
+            "versioned-directory",
+            Severity.INFO,
+            next(iter(found)),
+            f"a build with another version may lack what is copied by name: {', '.join(names)}",
+            "that build stops and says so: run imgslim again for it",
+        )
+    ]
+
+
+def _directories_named(copies: CopyPlan) -> Iterator[tuple[str, str]]:
+    """Each directory that a step names or names a path in, as it is and as the step has it."""
+    gathered = copies.gathered
+    for copy in copies.plain:
+        for path in copy.sources:
+            pattern = copy.patterns.get(path, path)
+            yield (path, pattern) if copy.is_directory else (_parent(path), _parent(pattern))
+    for tree in gathered.trees:
+        yield tree.path, tree.path
+    for unit in (*gathered.units, *gathered.moved):
+        for entry in unit:
+            yield _parent(entry.path), _parent(gathered.patterns.get(entry.path, entry.path))
+    for entry in (*gathered.directories, *gathered.stated):
+        yield entry.path, gathered.patterns.get(entry.path, entry.path)
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]

@@ -39,6 +39,21 @@ def _optional() -> tuple[re.Pattern[str], ...]:
     )
 
 
+@cache
+def _called() -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(row["name"]) for row in load_table("versions")["called"])
+
+
+def called_by_version(path: str, pattern: str) -> str:
+    """The topmost directory of ``path`` whose name has a version in it which its ``pattern`` still
+    has; "" where there is none."""
+    names, said = path.split("/"), pattern.split("/")
+    for depth, (name, word) in enumerate(zip(names, said, strict=False), 1):
+        if name == word and any(row.fullmatch(name) for row in _called()):
+            return "/".join(names[:depth])
+    return ""
+
+
 def may_vanish(path: str) -> bool:
     """Whether a later version may lack this path, and nothing that runs misses it."""
     return any(pattern.fullmatch(path) for pattern in _optional())

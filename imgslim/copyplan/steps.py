@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from imgslim.copyplan.moves import Moves
 from imgslim.copyplan.tools import Tools
 from imgslim.databases.filters import Filter
 from imgslim.model import Entry, Group, Keep, Problem
@@ -98,7 +99,8 @@ class CopyPlan:
 
     ``clean_base``: the fat image is copied into an empty stage instead of being its base, so that
     no trigger of it fires and its layers do not count. ``lasting``: what a later build lacks is
-    looked for before it is copied. Of ``gathered`` and ``sidecar`` at most one holds anything.
+    looked for before it is copied. ``moves`` come before all else.
+    Of ``gathered`` and ``sidecar`` at most one holds anything.
     """
 
     plain: tuple[PlainCopy, ...]
@@ -109,3 +111,4 @@ class CopyPlan:
     problems: tuple[Problem, ...] = ()
     lasting: bool = False
     sidecar: Sidecar = Sidecar()
+    moves: tuple[Moves, ...] = ()

@@ -22,15 +22,22 @@ from imgslim.copyplan.words import (
     is_simple,
     json_word,
 )
+from imgslim.dockerfile.compared import with_comparison
 from imgslim.dockerfile.config import config_problems, render_config
 from imgslim.dockerfile.continued import continued
-from imgslim.dockerfile.frame import Frame, base_reference, frame_of_image, frame_of_source
-from imgslim.dockerfile.gather import gather_stage
+from imgslim.dockerfile.frame import (
+    Frame,
+    base_reference,
+    frame_of_image,
+    frame_of_source,
+    upon,
+)
+from imgslim.dockerfile.gather import gather_stage, moved_stage
 from imgslim.dockerfile.layout import comment, count, describe_contents, wrapped
 from imgslim.dockerfile.source import Head
 from imgslim.errors import UnsupportedImageError, UsageError
 from imgslim.model import Group, Image, Keep, Plan, Problem
-from imgslim.provenance_labels import labelled
+from imgslim.provenance_labels import labelled, provenance_labels, stage_labels
 from imgslim.rootfs import Rootfs
 
 __all__ = (
@@ -54,21 +61,38 @@ def render_dockerfile(
     copies = plan_copies(image, rootfs, plan, lasting=source is not None)
     if source is None:
         frame = frame_of_image(image, copies, plan, sidecar)
-        return render_copies(labelled(image), copies, frame)
+        return render_copies(labelled(image, provenance_labels(image)), copies, frame)
     frame = frame_of_source(source, copies, plan)
-    return continued(source, render_copies(image, copies, frame))
+    named = labelled(image, stage_labels(image, source.base))
+    return continued(source, render_copies(named, copies, frame))
 
 
-def render_on_base(image: Image, rootfs: Rootfs, overlay: Overlay, *, sidecar: str = "") -> str:
+def render_on_base(
+    image: Image,
+    rootfs: Rootfs,
+    overlay: Overlay,
+    source: Head | None = None,
+    *,
+    sidecar: str = "",
+) -> str:
     """The Dockerfile that builds the image of a plan upon another image: what that lacks of it is
-    copied, what the config of that image sets is set back. ``sidecar`` and what is raised as for
-    ``render_dockerfile``."""
+    copied, what the config of that image sets is set back. ``source``, ``sidecar`` and what is
+    raised as for ``render_dockerfile``."""
     plan, base = overlay.plan, overlay.base.image
-    copies = plan_copies(image, rootfs, plan, replaced=overlay.replaced)
-    frame = frame_of_image(image, copies, plan, sidecar)
-    held = comment(f"It holds {count(len(overlay.held), 'path')} of what is needed already.")
-    frame = replace(frame, last=f"{held}\nFROM {base_reference(base)}")
-    return render_copies(labelled(image), copies, frame, resets(image.config, base.config))
+    copies = plan_copies(image, rootfs, plan, lasting=source is not None, replaced=overlay.replaced)
+    frame = (
+        frame_of_image(image, copies, plan, sidecar)
+        if source is None
+        else frame_of_source(source, copies, plan)
+    )
+    held = f"It holds {count(len(overlay.held), 'path')} of what is needed already."
+    frame = upon(frame, base, held)
+    if source is not None:
+        name = source.free_name("compared")
+        frame = with_comparison(frame, name, image.config, copies, rootfs, overlay)
+    named = labelled(image, provenance_labels(image, base))
+    text = render_copies(named, copies, frame, resets(image.config, base.config))
+    return text if source is None else continued(source, text)
 
 
 def sidecar_keeps(
@@ -82,19 +106,28 @@ def sidecar_keeps(
 
 
 def dockerfile_problems(
-    image: Image, rootfs: Rootfs, plan: Plan, replaced: frozenset[str] = frozenset()
+    image: Image,
+    rootfs: Rootfs,
+    plan: Plan,
+    replaced: frozenset[str] = frozenset(),
+    *,
+    lasting: bool = False,
 ) -> tuple[Problem, ...]:
-    """What the Dockerfile cannot say or bring, of the config and of the files. ``replaced`` as for
-    ``plan_copies``."""
-    copies = plan_copies(image, rootfs, plan, replaced=replaced)
+    """What the Dockerfile cannot say or bring, of the config and of the files. ``replaced`` and
+    ``lasting`` as for ``plan_copies``."""
+    copies = plan_copies(image, rootfs, plan, replaced=replaced, lasting=lasting)
     return (*copies.problems, *config_problems(image.config))
 
 
 def render_copies(image: Image, copies: CopyPlan, frame: Frame, first: Sequence[str] = ()) -> str:
     """The text of COPY steps that are decided already; ``first`` stands before the config."""
+    head = [*frame.head, *moved_stage(image.config, copies, frame)]
+    if copies.moves:
+        frame = replace(frame, base=frame.moved)
     blocks = [
-        *frame.head,
+        *head,
         *gather_stage(image.config, copies, frame),
+        *frame.behind,
         _final_stage(copies, frame),
         "\n".join([*first, *render_config(image.config)]),
     ]
@@ -109,8 +142,8 @@ def _final_stage(copies: CopyPlan, frame: Frame) -> str:
         headings = describe_contents(content for copy in steps for content in copy.contents)
         lines = [render_copy(frame.base, copy) for copy in steps]
         blocks.append("\n".join([*headings, *lines]))
-    if not copies.gathered.is_empty:
-        blocks.append(f"COPY --from={frame.gathered} {copies.place}/ /")
+    if frame.result or not copies.gathered.is_empty:
+        blocks.append(f"COPY --from={frame.result or frame.gathered} {copies.place}/ /")
     if copies.sidecar.keeps:
         blocks.append(_added(copies.sidecar, frame.sidecar))
     return "\n\n".join(blocks)

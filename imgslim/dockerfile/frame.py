@@ -3,7 +3,7 @@ FROM."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imgslim import __version__
 from imgslim.copyplan.steps import CopyPlan
@@ -13,18 +13,24 @@ from imgslim.model import Image, Plan
 from imgslim.provenance_labels import known_name
 from imgslim.sources.reference import stated_tag
 
+_SCRATCH = "FROM scratch"
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """``head`` is all that stands before the gathered stage, as blocks; ``base`` and ``gathered``
-    are the stages' names, ``last`` is the final stage's FROM, ``sidecar`` the name of the tar that
-    can lie beside the file ("": none can)."""
+    """``head`` is all that stands before the gathered stage, as blocks; ``base``, ``gathered`` and
+    ``moved`` are the stages' names, ``last`` is the final stage's FROM, ``sidecar`` the name of the
+    tar that can lie beside the file ("": none can). ``behind`` stands between the gathered and the
+    final stage, ``result`` is the stage in it that has what is gathered, and more ("": none)."""
 
     head: tuple[str, ...]
     base: str = "base"
     gathered: str = "gathered"
-    last: str = "FROM scratch"
+    moved: str = "moved"
+    last: str = _SCRATCH
     sidecar: str = ""
+    behind: tuple[str, ...] = ()
+    result: str = ""
 
 
 def base_reference(image: Image) -> str:
@@ -52,7 +58,17 @@ def frame_of_source(head: Head, copies: CopyPlan, plan: Plan) -> Frame:
         lines += [f"FROM scratch AS {base}", f"COPY --from={head.stage} / /"]
         blocks.append("\n".join(lines))
     flag = f"--platform={head.platform} " if head.platform else ""
-    return Frame(tuple(blocks), base, head.free_name("gathered"), f"FROM {flag}scratch")
+    gathered, moved = head.free_name("gathered"), head.free_name("moved")
+    return Frame(tuple(blocks), base, gathered, moved, last=f"FROM {flag}scratch")
+
+
+def upon(frame: Frame, base: Image, held: str) -> Frame:
+    """``frame`` with ``base`` in place of scratch; ``held`` says what is there already."""
+    lines = [comment(held)]
+    if base.load_command:
+        lines.append(comment(f"to load it: {base.load_command}"))
+    start = frame.last.removesuffix("scratch")
+    return replace(frame, last="\n".join([*lines, f"{start}{base_reference(base)}"]))
 
 
 _LASTING = (

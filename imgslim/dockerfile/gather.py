@@ -18,6 +18,7 @@ from imgslim.dockerfile import lasting
 from imgslim.dockerfile.databases import cut_databases
 from imgslim.dockerfile.frame import Frame
 from imgslim.dockerfile.layout import comment, count, describe_contents, size, wrapped
+from imgslim.dockerfile.moves import move_runs
 from imgslim.model import Entry, ImageConfig, Keep
 
 _RUN_BYTES = 60_000
@@ -60,14 +61,27 @@ def gather_stage(config: ImageConfig, copies: CopyPlan, frame: Frame) -> Iterato
         *(_copy_tree(frame.base, tree, place) for tree in gathered.trees),
         *_runs(gathered, tools, place, checked=copies.lasting),
     ]
-    head = [
-        comment("What a COPY line would change: links, and the directories' owner, mode and time"),
-        f"FROM {frame.base} AS {frame.gathered}",
-        "USER 0",
-        f"SHELL [{json_word(tools.shell)}, {json_word('-c')}]",
-        _environment(config, copies.clean_base),
-    ]
-    yield "\n\n".join(["\n".join(head), *blocks])
+    why = comment("What a COPY line would change: links, and the directories' owner, mode and time")
+    head = f"{why}\n{_stage(config, copies, tools, frame.base, frame.gathered)}"
+    yield "\n\n".join([head, *blocks])
+
+
+def moved_stage(config: ImageConfig, copies: CopyPlan, frame: Frame) -> Iterator[str]:
+    """The stage in which files get their other names, as one block of text."""
+    if copies.moves and copies.tools is not None:
+        head = _stage(config, copies, copies.tools, frame.base, frame.moved)
+        yield "\n\n".join([head, *move_runs(copies.moves, copies.place)])
+
+
+def _stage(config: ImageConfig, copies: CopyPlan, tools: Tools, base: str, name: str) -> str:
+    return "\n".join(
+        [
+            f"FROM {base} AS {name}",
+            "USER 0",
+            f"SHELL [{json_word(tools.shell)}, {json_word('-c')}]",
+            _environment(config, copies.clean_base),
+        ]
+    )
 
 
 def _environment(config: ImageConfig, clean_base: bool) -> str:

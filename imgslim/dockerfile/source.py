@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgslim.errors import DockerfileError, UsageError
+from imgslim.sources.reference import is_reference
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -72,7 +73,9 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class Head:
     """What stands before the final stage: ``text`` ends with a line end, ``stage`` is the name of
-    the fat image's stage in it, ``platform`` the one that it asks for ("": none).
+    the fat image's stage in it, ``platform`` the one that it asks for ("": none), ``base`` the
+    image that it is built from, through other stages too, as the user names it ("": scratch, or one
+    that an ARG chooses).
 
     Our further stages must not be called as in ``taken``. Lines end with ``newline``.
     """
@@ -83,6 +86,7 @@ class Head:
     taken: frozenset[str] = frozenset()
     escape: str = "\\"
     newline: str = "\n"
+    base: str = ""
 
     def free_name(self, wanted: str) -> str:
         """``wanted``, or that with a number behind it: no stage and no image here has it."""
@@ -122,8 +126,10 @@ def with_named_stage(source: Source, target: str = "") -> Head:
     if not data.endswith(b"\n"):
         data += newline.encode()
     text = data.decode("utf-8", "surrogateescape")
-    platform = _platform(source.stages, stage)
-    return Head(text, name, platform, source.taken | {name.lower()}, source.escape, newline)
+    line = _line(source.stages, stage)
+    platform = next((one.platform for one in line if one.platform), "")
+    taken = source.taken | {name.lower()}
+    return Head(text, name, platform, taken, source.escape, newline, _image(line[-1]))
 
 
 def goes_on() -> DockerfileError:
@@ -260,13 +266,20 @@ def _target(stages: Sequence[Stage], target: str) -> Stage:
     )
 
 
-def _platform(stages: Sequence[Stage], stage: Stage) -> str:
-    """A stage built from another has that one's platform."""
+def _line(stages: Sequence[Stage], stage: Stage) -> list[Stage]:
+    """A stage, the one that it is built from, and so on: it has the platform of the first that asks
+    for one, and the image of the last."""
+    line = [stage]
     named = {one.name.lower(): one for one in stages if one.name and one.end < stage.end}
-    while not stage.platform and (below := named.get(stage.image.lower())):
+    while below := named.get(line[-1].image.lower()):
         named = {name: one for name, one in named.items() if one.end < below.end}
-        stage = below
-    return stage.platform
+        line.append(below)
+    return line
+
+
+def _image(stage: Stage) -> str:
+    name = stage.image.lower()
+    return stage.image if is_reference(stage.image) and name != "scratch" else ""
 
 
 def _free_name(wanted: str, taken: frozenset[str]) -> str:

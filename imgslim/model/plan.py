@@ -185,7 +185,9 @@ class Keep:
     """A kept path with the first reason that asked for it; ``because`` (at ``line``) leads up the
     chain. The build runs ``strip`` (a command, or "") on it: ``strip_bytes`` less. ``content`` are
     its bytes in the slim image where they are not the fat one's (a package database cut to what is
-    kept), else None."""
+    kept), else None. ``moved_from`` is the path at which the fat image has this file, where that is
+    not ``entry.path``, else "": ``entry`` is the fat image's under the slim image's path. With
+    ``strippable`` any build of the plan may have stripped it, whoever has the tool for it."""
 
     entry: Entry
     group: Group
@@ -195,6 +197,8 @@ class Keep:
     strip_bytes: int = 0
     line: int = 0
     content: bytes | None = field(default=None, repr=False)
+    moved_from: str = ""
+    strippable: bool = False
 
     @property
     def size_bytes(self) -> int:

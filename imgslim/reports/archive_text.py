@@ -18,6 +18,12 @@ def render_archived(written: Written, load_command: str, look: Look) -> str:
         title = f"Wrote {written.name or 'an image without a name'}"
         heading(console, f"{title}  {written.image_id[:19]}")
         table = columns("", "", "", numbers=2)
+        if base := written.base:
+            name, layers = (
+                printable(base.image.reference),
+                count_text(len(base.image.layers), "layer"),
+            )
+            table.add_row(cell(f"all of {name}"), layers, size_text(base.size_bytes))
         for layer, blob in written.layers:
             files = sum(member.keep.entry.is_file for member in layer.members)
             table.add_row(layer.part.value, count_text(files, "file"), size_text(layer.size_bytes))

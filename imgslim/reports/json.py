@@ -232,6 +232,7 @@ def _to_verify(keep: Keep, expected: Expected | None) -> Row:
         return {}
     path = expected.paths[keep.entry.path]
     digest = {"digest": path.digest} if path.digest else {}
+    digest |= {"mapped_digest": path.mapped} if path.mapped else {}
     return digest | ({"untimed": True} if path.untimed else {})
 
 
@@ -245,6 +246,8 @@ def _rare_fields(keep: Keep, links: Mapping[tuple[int, int], int]) -> Row:
         row |= {"strip": keep.strip, "strip_bytes": keep.strip_bytes}
     if keep.content is not None:
         row["slim_size_bytes"] = len(keep.content)
+    if keep.moved_from:
+        row["moved_from"] = keep.moved_from
     if entry.kind is Kind.SYMLINK:
         row["link_target"] = entry.link_target
     if entry.kind is Kind.FILE and entry.inode in links:

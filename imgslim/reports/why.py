@@ -118,12 +118,13 @@ def explain(world: World, plan: Plan, match: Match, price: Callable[[str], int])
     A path that leads through a link which is left out is answered for that link.
     """
     keeps = {keep.entry.path: keep for keep in plan.keeps}
+    moved = {keep.moved_from: keep for keep in plan.keeps if keep.moved_from}
     single = _single(world, match, keeps)
     if single is None:
         paths = frozenset(match.paths(world.rootfs))
         kept, dropped = kept_sections(plan, paths), dropped_sections(plan, paths)
         return Summary(kept, dropped, price(match.pattern) if dropped else 0)
-    keep = keeps.get(single)
+    keep = keeps.get(single, moved.get(single))
     if keep is not None:
         return Kept(keep, owner_key(world, single), _steps(plan, keep))
     drop = next(drop for drop in plan.drops if drop.entry.path == single)
@@ -134,6 +135,8 @@ def explain(world: World, plan: Plan, match: Match, price: Callable[[str], int])
         if owner and not (entry := other.entry).is_directory and owner_key(world, path) == owner
     ]
     reason = _reason(world, drop)
+    if drop.entry.is_file and f"{single}c" in keeps and keeps[f"{single}c"].moved_from:
+        reason = f"--no-sources leaves it out, its bytecode is kept as {single}c"
     return LeftOut(drop, owner, reason, len(of_owner), unique_size_bytes(of_owner), price(single))
 
 
@@ -208,6 +211,7 @@ def _paint_kept(console: Console, match: Match, answer: Kept) -> None:
         ("asked for as", _way(match, keep.entry)),
         ("as part of", keep.group.value),
         ("because of", keep.reason),
+        ("in the fat image", keep.moved_from),
         ("size", _size_words(keep.entry) + less),
         ("owner", answer.owner),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from imgslim.model import Claim, Entry, Finding, Problem
+from imgslim.model import Claim, Command, Entry, Finding, Keep, Problem
 from imgslim.world import World
 
 
@@ -65,6 +65,13 @@ class Runtime:
         Called again until no runtime has anything new; yielding a need twice is harmless.
         """
         return ()
+
+    def arrange(
+        self, keeps: tuple[Keep, ...], commands: Iterable[Command]
+    ) -> tuple[tuple[Keep, ...], tuple[Problem, ...]]:
+        """``keeps``, sorted by path, as they lie in the slim image (``Keep.moved_from``), and
+        what to say of that. ``commands`` are all that run. Called once, when all is decided."""
+        return keeps, ()
 
     def conclude(self, kept: KeptPaths) -> Iterable[Problem]:
         """What to say once all is decided, such as what was left out and what keeping it costs.

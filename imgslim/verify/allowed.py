@@ -12,9 +12,10 @@ import posixpath
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from imgslim.bases.undone import set_back
 from imgslim.copyplan.words import is_text
 from imgslim.dockerfile.config import unsayable_values
-from imgslim.model import Image, ImageConfig, Keep, Problem, Severity
+from imgslim.model import Entry, Image, ImageConfig, Keep, Problem, Severity
 from imgslim.provenance_labels import BASE_DIGEST, BASE_NAME
 from imgslim.verify.config import compare_configs
 from imgslim.verify.differences import NOTHING, Allowance, Aspect, Mismatch
@@ -52,6 +53,10 @@ BUILDER_LABELS = frozenset({"io.buildah.version"})
 BUILDKIT_MARK = "# buildkit"
 """What BuildKit writes behind an instruction in an image's history (its dockerfile2llb,
 ``commitToHistory``)."""
+
+
+_LAST_TIME = (2**63 - 1) // 10**9
+"""The last second that an engine stores, in 2262: it counts nanoseconds in 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,14 @@ def foreseen(image: Image, keeps: Sequence[Keep]) -> Iterator[Problem]:
             cut[0].path,
             f"{len(cut):,} times have a part below the second, which builders cut or round",
         )
+    unstored = [keep.entry for keep in keeps if _is_unstored(keep.entry) and keep.entry.path != "/"]
+    if unstored:
+        yield _note(
+            "unstored-times",
+            unstored[0].path,
+            f"{len(unstored):,} times before 1970 or after 2262, which builders make 1970; an "
+            "archive (rewrite --output slim.tar) keeps them",
+        )
     for path in made_directories(image.config, {keep.entry.path for keep in keeps}):
         yield _note("working-directory", path, "is not in the image; WORKDIR makes it")
     if image.config.env_value("PATH") is None:
@@ -153,6 +166,19 @@ def _is_root_of_a_build(mismatch: Mismatch, _: Context) -> bool:
         return False
     as_built = {Aspect.MODE: given.mode == 0o755, Aspect.OWNER: (given.uid, given.gid) == (0, 0)}
     return mismatch.aspect == Aspect.MTIME or as_built.get(Aspect(mismatch.aspect), False)
+
+
+def _is_unstored(entry: Entry) -> bool:
+    return not 0 <= entry.mtime < _LAST_TIME + 1
+
+
+def _is_unstored_time(mismatch: Mismatch, _: Context) -> bool:
+    """Whoever unpacks a layer writes 1970 in the place of such a time (moby and containers/storage,
+    pkg/system/chtimes.go; containerd, archive/time.go); links may keep theirs."""
+    wanted, given = mismatch.wanted, mismatch.given
+    if mismatch.aspect != Aspect.MTIME or wanted is None or given is None:
+        return False
+    return _is_unstored(wanted) and given.mtime == 0
 
 
 def _is_directory_time(mismatch: Mismatch) -> bool:
@@ -217,6 +243,15 @@ def _is_inherited(mismatch: Mismatch, context: Context) -> bool:
     return any((row.field, row.found) == (mismatch.aspect, mismatch.found) for row in of_base)
 
 
+def _is_set_back(mismatch: Mismatch, context: Context) -> bool:
+    """What the base sets and the image leaves unset is set to what an engine does by itself."""
+    config, base = context.expected.config, context.expected.base
+    if mismatch.path or base is None:
+        return False
+    rows = compare_configs(config, set_back(config, base))
+    return any((row.field, row.found) == (mismatch.aspect, mismatch.found) for row in rows)
+
+
 RULES = (
     Rule("root-directory", "a build makes / root's, 0755 and anew", _is_root_of_a_build),
     Rule(
@@ -228,6 +263,11 @@ RULES = (
         "builder-times",
         "BuildKit gives a directory that a COPY line writes into the time of the build",
         lambda mismatch, context: _is_directory_time(mismatch) and context.by_buildkit,
+    ),
+    Rule(
+        "unstored-times",
+        "builders make a time before 1970 or after 2262 that of 1970",
+        _is_unstored_time,
     ),
     Rule(
         "uncopyable-path",
@@ -255,5 +295,6 @@ RULES = (
     ),
     Rule("builder-path", "BuildKit adds PATH where there is none", _is_added_path),
     Rule("base-config", "inherited from the base, and no instruction removes it", _is_inherited),
+    Rule("base-config", "set back to what an engine does by itself", _is_set_back),
 )
 """The closed list."""

@@ -7,17 +7,20 @@ from dataclasses import dataclass, replace
 
 from imgslim.model import Entry, Image, ImageConfig, Plan, Platform, Problem
 from imgslim.rootfs import Rootfs
+from imgslim.verify.digests import Digests
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedPath:
     """One path of the slim image. ``entry`` is the fat image's, with the size that the file is to
-    have; ``digest`` that of its content ("": not to be compared). Of a ``stripped`` file the size
-    is the largest that it may have."""
+    have; ``digest`` that of its content ("": not to be compared). ``stripped``: the plan's form of
+    the image strips it. ``mapped`` ("": no form may strip it) is the digest of what a process maps
+    of it, which holds whatever strip was at work, and none: its size is the largest then."""
 
     entry: Entry
     digest: str = ""
     stripped: bool = False
+    mapped: str = ""
     untimed: bool = False
 
 
@@ -41,7 +44,7 @@ class Expected:
 
 
 def expected_of(
-    image: Image, plan: Plan, digests: Mapping[str, str], unsayable: Sequence[Problem] = ()
+    image: Image, plan: Plan, digests: Digests, unsayable: Sequence[Problem] = ()
 ) -> Expected:
     """What ``plan`` of the fat ``image`` expects; ``digests`` as ``digests_of_keeps`` gives."""
     paths = {}
@@ -50,8 +53,10 @@ def expected_of(
         entry = keep.entry
         if keep.content is not None:
             entry = replace(entry, size_bytes=len(keep.content), sparse=None)
-        digest = digests.get(entry.path, "")
-        paths[entry.path] = ExpectedPath(entry, digest, bool(keep.strip), entry.path in untimed)
+        path = entry.path
+        digest, mapped = digests.content.get(path, ""), digests.mapped.get(path, "")
+        stripped = bool(keep.strip)
+        paths[path] = ExpectedPath(entry, digest, stripped, mapped, path in untimed)
     return Expected(
         image.reference, image.image_id, image.platform, image.config, paths, tuple(unsayable)
     )

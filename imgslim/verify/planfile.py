@@ -102,7 +102,8 @@ def _problem(row: Row) -> Problem:
 def _path(index: int, row: Row) -> ExpectedPath:
     kind = Kind(row["kind"])
     stripped = "strip" in row
-    digest = row["digest"] if kind is Kind.FILE and not stripped else ""
+    mapped = row["mapped_digest"] if stripped else row.get("mapped_digest", "")
+    digest = row["digest"] if kind is Kind.FILE else ""
     group = row.get("hard_link_group")
     inode = (-2, index) if group is None else (-1, int(group))
     entry = Entry(
@@ -118,7 +119,7 @@ def _path(index: int, row: Row) -> ExpectedPath:
         inode=inode,
         device=tuple(row.get("device", (0, 0))),
     )
-    return ExpectedPath(entry, digest, stripped, bool(row.get("untimed")))
+    return ExpectedPath(entry, digest, stripped, mapped, bool(row.get("untimed")))
 
 
 def _xattrs(values: Mapping[str, str]) -> tuple[tuple[str, bytes], ...]:
