@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import posixpath
-import shutil
 import subprocess
 import tarfile
 import tempfile
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +21,10 @@ from typing import Any
 import pytest
 
 from imgslim.model import Entry, Keep
-
-BUILDERS = ("docker", "buildah", "buildkit")
+from tests.builders import BUILDERS as BUILDERS
+from tests.builders import BuildFailedError as BuildFailedError
+from tests.builders import Order, docker, find_program, stored_name, workshop
+from tests.builders import command as command
 
 HOW_TO_INSTALL = {
     "docker": "start a Docker engine: .ci/engine",
@@ -117,35 +115,6 @@ def without_directory_times(nodes: Nodes) -> Nodes:
     }
 
 
-class BuildFailedError(Exception):
-    """A builder refused a Dockerfile; the text is the end of what it said."""
-
-
-def command(*argv: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> bytes:
-    """Run ``argv``; its standard output. Raises BuildFailedError with what it said otherwise."""
-    result = subprocess.run(
-        argv,
-        input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
-        capture_output=True,
-        env={**os.environ, **(env or {})},
-    )
-    if result.returncode:
-        said = (result.stdout + result.stderr).decode(errors="replace")
-        raise BuildFailedError(f"{' '.join(argv[:4])}: {said[-3000:]}")
-    return result.stdout
-
-
-def docker(*argv: str, stdin: bytes | None = None) -> bytes:
-    """Run a docker command with the legacy builder chosen."""
-    return command("docker", *argv, stdin=stdin, env={"DOCKER_BUILDKIT": "0"})
-
-
-def _find(program: str) -> str | None:
-    path = os.environ.get("PATH", "")
-    return shutil.which(program, path=f"{path}:/usr/sbin:{Path.home() / 'go' / 'bin'}")
-
-
 def missing_builder(name: str) -> str | None:
     """The command that would bring the builder ``name``, or None when it is here."""
     needed = {
@@ -153,7 +122,7 @@ def missing_builder(name: str) -> str | None:
         "buildah": ("buildah", "skopeo"),
         "buildkit": ("buildkitd", "buildctl", "skopeo"),
     }
-    return None if all(map(_find, needed[name])) else HOW_TO_INSTALL[name]
+    return None if all(map(find_program, needed[name])) else HOW_TO_INSTALL[name]
 
 
 def require_builder(name: str) -> None:
@@ -181,15 +150,15 @@ def build(
         for name, data in (files or {}).items():
             (context / name).write_bytes(data)
         (Path(folder) / "Dockerfile").write_text(dockerfile, encoding="utf-8")
-        match builder:
-            case "docker":
-                _build_with_docker(Path(folder), tag)
-            case "buildah":
-                _build_with_buildah(Path(folder), tag, bases)
-            case "buildkit":
-                _build_with_buildkit(Path(folder), tag, bases)
-            case _:
-                raise ValueError(builder)
+        if builder == "docker":
+            _build_with_docker(Path(folder), tag)
+            return
+        archive = Path(folder) / "result.tar"
+        with workshop(builder, Path(folder), dict.fromkeys(bases)) as made:
+            made.build(Order(Path(folder) / "Dockerfile", context), archive, tag)
+        docker("load", "--quiet", f"--input={archive}")
+        # buildah's archive carries its own name of the image, too.
+        subprocess.run(["docker", "rmi", stored_name(tag)], capture_output=True)
 
 
 def _build_with_docker(folder: Path, tag: str) -> None:
@@ -203,101 +172,6 @@ def _build_with_docker(folder: Path, tag: str) -> None:
         f"--tag={tag}",
         str(folder / "context"),
     )
-
-
-def _full_name(name: str) -> str:
-    last = name.rpartition("/")[2]
-    return name if ":" in last else f"{name}:latest"
-
-
-def _build_with_buildah(folder: Path, tag: str, bases: Sequence[str]) -> None:
-    store = ("--root", str(folder / "store"), "--runroot", str(folder / "run"))
-    place = f"{folder / 'store'}+{folder / 'run'}"
-    for base in map(_full_name, bases):
-        target = f"containers-storage:[overlay@{place}]localhost/{base}"
-        command("skopeo", "copy", "--quiet", f"docker-daemon:{base}", target)
-    try:
-        command(
-            "buildah",
-            *store,
-            "bud",
-            "--isolation=chroot",
-            "--pull-never",
-            "--format=docker",
-            f"--file={folder / 'Dockerfile'}",
-            "--tag=localhost/result:latest",
-            str(folder / "context"),
-        )
-        archive = folder / "result.tar"
-        command(
-            "buildah", *store, "push", "--quiet", "localhost/result:latest",
-            f"docker-archive:{archive}:{_full_name(tag)}",
-        )  # fmt: skip
-        docker("load", "--quiet", f"--input={archive}")
-        # The archive carries buildah's own name of the image, too.
-        subprocess.run(["docker", "rmi", "localhost/result:latest"], capture_output=True)
-    finally:
-        command("buildah", *store, "rm", "--all")
-        overlay = str(folder / "store" / "overlay")
-        if os.path.ismount(overlay):
-            command("umount", overlay)
-
-
-def _build_with_buildkit(folder: Path, tag: str, bases: Sequence[str]) -> None:
-    layouts: list[str] = []
-    for index, base in enumerate(map(_full_name, bases)):
-        layout = folder / f"base-{index}"
-        command("skopeo", "copy", "--quiet", f"docker-daemon:{base}", f"oci:{layout}:base")
-        digest = json.loads((layout / "index.json").read_text())["manifests"][0]["digest"]
-        layouts += [
-            f"--oci-layout=base-{index}={layout}",
-            f"--opt=context:{base}=oci-layout://base-{index}@{digest}",
-            f"--opt=context:{base.removesuffix(':latest')}=oci-layout://base-{index}@{digest}",
-        ]
-    archive = folder / "result.tar"
-    with _buildkitd(folder) as address:
-        command(
-            _find("buildctl") or "buildctl",
-            f"--addr={address}",
-            "build",
-            "--frontend=dockerfile.v0",
-            f"--local=context={folder / 'context'}",
-            f"--local=dockerfile={folder}",
-            *layouts,
-            f"--output=type=docker,name={_full_name(tag)},dest={archive}",
-        )
-    docker("load", "--quiet", f"--input={archive}")
-
-
-@contextmanager
-def _buildkitd(folder: Path) -> Iterator[str]:
-    """A BuildKit daemon of its own, with an empty cache; the address it answers at."""
-    address = f"unix://{folder / 'buildkitd.sock'}"
-    log = folder / "buildkitd.log"
-    with log.open("wb") as output:
-        daemon = subprocess.Popen(
-            [
-                _find("buildkitd") or "buildkitd",
-                f"--root={folder / 'buildkit'}",
-                f"--addr={address}",
-                "--oci-worker-net=host",
-                "--oci-worker-snapshotter=overlayfs",
-                "--containerd-worker=false",
-            ],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            for _ in range(100):
-                if (folder / "buildkitd.sock").exists() or daemon.poll() is not None:
-                    break
-                time.sleep(0.1)
-            if daemon.poll() is not None:
-                raise BuildFailedError(log.read_text(errors="replace")[-3000:])
-            yield address
-        finally:
-            daemon.terminate()
-            daemon.wait(30)
 
 
 def has_image(tag: str) -> bool:
