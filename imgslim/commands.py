@@ -16,10 +16,10 @@ from imgslim.rootfs import Rootfs
 from imgslim.tables import load_table
 from imgslim.world import World
 from imgslim.wrappers import Argv as Argv
+from imgslim.wrappers import environment_paths, settings_of
 from imgslim.wrappers import find_wrapper as find_wrapper
 from imgslim.wrappers import inner_commands as inner_commands
 from imgslim.wrappers import name_of as name_of
-from imgslim.wrappers import settings_of
 from imgslim.wrappers import split_words as split_words
 
 _PATH_IN_TEXT = re.compile(
@@ -81,11 +81,14 @@ def resolve_command(
 
 def place_inside(place: Place, argv: Sequence[str], path: str, inner: Sequence[str]) -> Place:
     """Where ``argv`` (whose program is the file ``path``) looks its ``inner`` command up: ``env``
-    and its kin may set PATH or change the directory."""
+    and its kin may set PATH or change the directory, ``conda run`` and its kin put the directory
+    of an environment's programs before PATH."""
     variables, directory = settings_of(argv, path, inner)
     if directory:
         there = tuple(join(here, directory) for here in place.directories)
         place = replace(place, directories=there)
+    own = environment_paths(argv, path, inner, place.directories)
+    place = replace(place, search_path=(*own, *place.search_path))
     value = variables.get("PATH")
     if value is None or "$" in value:
         return place
@@ -195,10 +198,22 @@ def tree_needs(world: World, argv: Sequence[str], because: str) -> Iterator[Find
             entry = world.rootfs.lookup(path)
             if entry is None or not entry.is_directory or is_system_directory(entry):
                 continue
-            yield _named(path, because, Scope.TREE)
-            if row.get("runs"):
-                for child in world.rootfs.children(entry.path):
-                    yield from resolve_command(world, (join(entry.path, child),), because)
+            if not row.get("runs"):
+                yield _named(path, because, Scope.TREE)
+                continue
+            yield _named(path, because)
+            for child in (join(entry.path, name) for name in world.rootfs.children(entry.path)):
+                if not keeps_house(world, child):
+                    yield _named(child, because, Scope.TREE)
+                    yield from resolve_command(world, (child,), because)
+
+
+def keeps_house(world: World, path: str) -> bool:
+    """Whether a periodic job is of a package that keeps the system's own records (apt, man-db):
+    nothing of the kind is in a slim image."""
+    package = world.packages.owner(path)
+    patterns = load_table("supervisors")["housekeeping"]["packages"]
+    return package is not None and any(fnmatch.fnmatchcase(package.name, p) for p in patterns)
 
 
 def _has_flag(flags: Sequence[str], argv: Sequence[str]) -> bool:

@@ -122,6 +122,25 @@ def settings_of(
     return variables, directories[-1] if directories else ""
 
 
+def environment_paths(
+    argv: Sequence[str], path: str, inner: Sequence[str], directories: Sequence[str]
+) -> tuple[str, ...]:
+    """The directories, existing or not, that ``argv`` puts before PATH for its ``inner`` command:
+    of the environment that it names, or that belongs to the working ``directories``."""
+    before = argv[: len(argv) - len(inner)]
+    found: list[str] = []
+    for row in load_table("wrappers")["environment"]:
+        if not {name_of(argv[0]), name_of(path)} & set(row["names"]) or row["word"] not in before:
+            continue
+        home = path.rpartition("/")[0].rpartition("/")[0]
+        for name in _option_values(row.get("name_options", ()), before):
+            found += [place.format(home=home, name=name) for place in row["named"]]
+        for prefix in _option_values(row.get("prefix_options", ()), before):
+            found.append(f"{prefix.rstrip('/')}/bin")
+        found += [f"{top.rstrip('/')}/{place}" for top in directories for place in row["here"]]
+    return tuple(found)
+
+
 def _positional(wrapper: Wrapper, argv: Sequence[str]) -> Argv:
     """The words left after the wrapper's own options, operands and assignments."""
     rest = list(argv[1:])

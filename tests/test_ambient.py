@@ -249,9 +249,18 @@ def test_every_row_has_evidence_and_a_condition_that_can_come_true() -> None:
     for row in load_rows():
         for condition in row.when:
             word, _, argument = condition.partition(" ")
-            assert word in {"always", "glibc", "musl", "imports", "keeps", "env", "charset"}, (
-                condition
-            )
+            known = {
+                "always",
+                "glibc",
+                "musl",
+                "imports",
+                "keeps",
+                "env",
+                "value",
+                "line",
+                "charset",
+            }
+            assert word in known, condition
             assert word != "imports" or argument in WATCHED_IMPORTS, condition
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from imgslim.choices import Choices, Level
-from imgslim.model import Group, Need, Origin, OriginKind, Plan
+from imgslim.model import Group, ImageConfig, Need, Origin, OriginKind, Plan
 from imgslim.plan import build_plan
 from imgslim.runtimes.ambient import AmbientNeeds
 from imgslim.runtimes.elf import ElfRuntime
@@ -87,3 +87,66 @@ def test_seldom_used_character_sets_are_left_out_at_tight(tmp_path: Path, level:
     seldom = {f"{modules}/EUC-TW.so", f"{modules}/libCNS.so"}
     assert f"{modules}/EUC-JP.so" in kept
     assert seldom.isdisjoint(kept) if level is Level.TIGHT else seldom <= kept
+
+
+NAMED_PROVIDER = "[provider_sect]\nlegacy = legacy_sect\n"
+UNNAMED_PROVIDER = "[provider_sect]\n# legacy = legacy_sect\n"
+
+
+@pytest.mark.parametrize("level", Level)
+@pytest.mark.parametrize(
+    ("imports", "text", "comes"),
+    [
+        ("EVP_DigestInit", UNNAMED_PROVIDER, False),
+        ("OSSL_PROVIDER_load", UNNAMED_PROVIDER, True),
+        ("ENGINE_by_id", UNNAMED_PROVIDER, True),
+        ("EVP_DigestInit", NAMED_PROVIDER, True),
+    ],
+)
+def test_modules_of_openssl_are_for_what_loads_them(
+    tmp_path: Path, level: Level, imports: str, text: str, comes: bool
+) -> None:
+    modules = {f"{LIBS}/ossl-modules/legacy.so", f"{LIBS}/engines-3/afalg.so"}
+    tree: Tree = {
+        "/app": elf("libcrypto.so.3", interpreter=GLIBC, imports=[imports]),
+        f"{LIBS}/libcrypto.so.3": elf(imports=["OSSL_PROVIDER_load", "ENGINE_by_id"]),
+        GLIBC: elf(),
+        "/etc/ssl/openssl.cnf": text,
+        **{path: elf() for path in modules},
+    }
+    plan = plan_for(make_world(tmp_path, tree, choices=Choices(level=level)), "/app")
+    kept = {keep.entry.path for keep in plan.keeps}
+    if comes or level is not Level.TIGHT:
+        assert modules <= kept
+    else:
+        assert modules.isdisjoint(kept)
+        assert [p.code for p in plan.problems] == ["left-out-by-level"]
+
+
+@pytest.mark.parametrize(
+    ("level", "env", "comes"),
+    [
+        (Level.SAFE, {}, True),
+        (Level.BALANCED, {}, False),
+        (Level.BALANCED, {"TZ": "Europe/Berlin"}, False),
+        (Level.TIGHT, {"TZ": ":right/Europe/Berlin"}, True),
+        (Level.BALANCED, {"TZ": "right/UTC"}, True),
+    ],
+)
+def test_zones_with_leap_seconds(
+    tmp_path: Path, level: Level, env: dict[str, str], comes: bool
+) -> None:
+    zones = "/usr/share/zoneinfo"
+    tree: Tree = {
+        "/app": elf(interpreter=GLIBC),
+        GLIBC: elf(),
+        **{f"{zones}/{name}": "TZif2" for name in ("UTC", "Europe/Berlin", "posixrules")},
+        f"{zones}/right/UTC": "TZif2, leap",
+    }
+    config = ImageConfig(env=tuple(env.items()))
+    world = make_world(tmp_path, tree, config=config, choices=Choices(level=level))
+    plan = plan_for(world, "/app")
+    kept = {keep.entry.path for keep in plan.keeps}
+    assert {f"{zones}/{name}" for name in ("UTC", "Europe/Berlin", "posixrules")} <= kept
+    assert (f"{zones}/right/UTC" in kept) is comes
+    assert [p.code for p in plan.problems] == ([] if comes else ["left-out-by-level"])

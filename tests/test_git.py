@@ -168,3 +168,32 @@ def test_words_that_do_not_call_git_and_code_elsewhere_bring_nothing(
         path for path in (*PACKAGES, f"{CORE}/a.py") if path.startswith(CORE)
     )
     assert f"{CORE}/git-shell" not in packaged(tmp_path, Level.TIGHT, tree)[0]
+
+
+@pytest.mark.parametrize("level", Level)
+@pytest.mark.parametrize("text", ["git log", "git subtree pull"])
+def test_subcommands_of_people_are_left_out_at_tight(
+    tmp_path: Path, level: Level, text: str
+) -> None:
+    """And what git's scripts call on other systems: find for MINGW."""
+    scripts = {
+        f"{CORE}/git-subtree": "",
+        f"{CORE}/git-sh-setup": "case $(uname -s) in *MINGW*) find .;; esac\n",
+    }
+    tree: dict[str, Member] = {
+        "/app/run.sh": script(text),
+        "/usr/bin/find": File(ELF, 0o755),
+        **{path: script(code) for path, code in scripts.items()},
+    }
+    packages = debian(
+        {
+            "git": ("", {"/usr/bin/git": File(ELF, 0o755), **{p: tree[p] for p in scripts}}),
+            "findutils": ("", {"/usr/bin/find": File(ELF, 0o755)}),
+        }
+    )
+    found, plan = packaged(tmp_path, level, {**packages, **tree})
+    assert (f"{CORE}/git-subtree" in found) is (level is not Level.TIGHT or "subtree" in text)
+    assert f"{CORE}/git-sh-setup" in found
+    assert ("/usr/bin/find" in found) is (level is not Level.TIGHT)
+    said = [p for p in plan.problems if "git-subtree" in p.message]
+    assert len(said) == (level is Level.TIGHT and "subtree" not in text)

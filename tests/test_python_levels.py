@@ -274,8 +274,41 @@ def test_the_standard_library_is_cut_to_what_is_reached_at_tight(tmp_path: Path)
     }
     found = kept(plan_at(tmp_path, Level.TIGHT, tree), LIB)
     assert {"json/decoder.py", "re/__init__.py", "encodings/cp1252.py"} <= found
-    assert "_sysconfigdata__linux_x86_64-linux-gnu.py" in found
     assert found.isdisjoint({"mailbox.py", "json/tool.py"})
+    assert "_sysconfigdata__linux_x86_64-linux-gnu.py" not in found
+    (tmp_path / "asked").mkdir()
+    asking = {**tree, **app("import sysconfig\n"), f"{LIB}/sysconfig.py": ""}
+    found = kept(plan_at(tmp_path / "asked", Level.TIGHT, asking), LIB)
+    assert "_sysconfigdata__linux_x86_64-linux-gnu.py" in found
+
+
+@pytest.mark.parametrize(
+    "main",
+    [
+        "subprocess.run([sys.executable, '-m', 'json.tool'])",
+        "TOOLS = ('json.tool', 'other')\nsubprocess.run([sys.executable, '-m', TOOLS[n]])",
+        "subprocess.run([sys.executable, '-I', '-m', {'a': 'json.tool'}[n]])",
+    ],
+)
+@pytest.mark.parametrize("level", list(Level))
+def test_a_module_that_the_app_hands_to_an_interpreter_of_its_own(
+    tmp_path: Path, level: Level, main: str
+) -> None:
+    tree = {
+        **app(
+            f"import subprocess, sys\n{main}\nsubprocess.run([sys.executable, '-m', 'unittest'])\n"
+        ),
+        f"{LIB}/json/__init__.py": "",
+        f"{LIB}/json/tool.py": "import argparse\n",
+        f"{LIB}/argparse.py": "",
+        f"{LIB}/unittest/__init__.py": "",
+        f"{LIB}/unittest/__main__.py": "from . import main\n",
+        f"{LIB}/unittest/main.py": "",
+        f"{LIB}/sched.py": "",
+    }
+    found = kept(plan_at(tmp_path, level, tree), LIB)
+    assert {"json/tool.py", "argparse.py", "unittest/__main__.py", "unittest/main.py"} <= found
+    assert ("sched.py" in found) == (level is not Level.TIGHT)
 
 
 @pytest.mark.parametrize(

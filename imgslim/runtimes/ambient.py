@@ -82,8 +82,9 @@ class AmbientNeeds(Runtime):
         self._patterns = {c for row in self._rows for c in row.when if c.startswith("keeps ")}
         globs = [glob_regex(pattern.removeprefix("keeps ")) for pattern in self._patterns]
         self._interesting = re.compile("|".join(globs)).fullmatch
-        for name, value in world.config.env:
-            self._triggers[f"env {name}"] = {"": _Trigger(f"<env {name}>", value)}
+        for name, value, because in world.variables:
+            triggers = self._triggers.setdefault(f"env {name}", {})
+            triggers.setdefault(value, _Trigger(because, value))
         variable = foreign_charset(world.config)
         if variable:
             self._triggers["charset"] = {"": _Trigger(f"<env {variable}>", "")}
@@ -136,7 +137,11 @@ class AmbientNeeds(Runtime):
         found = [
             trigger
             for condition in row.when
-            for trigger in (*self._triggers.get(condition, {}).values(), *self._of(condition, row))
+            for trigger in (
+                *self._triggers.get(condition, {}).values(),
+                *self._of(condition, row),
+                *self._said_by_text(condition),
+            )
         ]
         by_directory = any("{dir}" in path for path in row.paths)
         for trigger in found if by_directory else found[:1]:
@@ -149,6 +154,15 @@ class AmbientNeeds(Runtime):
             if not any(fnmatch.fnmatchcase(name, pattern) for pattern in row.excepted):
                 yield _Trigger(path, "")
                 return
+
+    def _said_by_text(self, condition: str) -> Iterator[_Trigger]:
+        """``value NAME REGEX`` and ``line PATH REGEX``: what a variable or a text file says."""
+        kind, _, rest = condition.partition(" ")
+        name, _, pattern = rest.partition(" ")
+        if kind == "value" and re.match(pattern, self.world.config.env_value(name) or ""):
+            yield _Trigger(f"<env {name}>", "")
+        elif kind == "line" and re.search(pattern, self.world.rootfs.read_text(name), re.MULTILINE):
+            yield _Trigger(name, "")
 
     def _row_findings(self, row: Row, trigger: _Trigger) -> Iterator[Finding]:
         if row.until is None or row.until.reaches(self.world.choices.level):

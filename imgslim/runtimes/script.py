@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from imgslim.commands import Argv, inner_commands, join, locate, name_of
 from imgslim.model import Command, Entry, Finding, Group, Need, Problem, Severity
 from imgslim.runtimes.base import Runtime
+from imgslim.runtimes.shims import manager_of
 from imgslim.world import World
 
 HEAD_BYTES = 256
@@ -81,6 +82,7 @@ def is_own_script(world: World, entry: Entry) -> bool:
         and world.packages.distribution_owner(entry.path) is None
         and not any(directory in entry.path for directory in PACKAGE_DIRECTORIES)
         and not (_NEVER_RUN in entry.path and entry.path.endswith(_SAMPLE))
+        and manager_of(world, entry.path) is None
     )
 
 
@@ -92,7 +94,7 @@ class ScriptRuntime(Runtime):
     def command_needs(self, argv: Sequence[str], path: str, because: str) -> Iterable[Finding]:
         """Running a script is running its interpreter with the script and the arguments."""
         entry = self.world.rootfs.lookup(path)
-        if entry is None or not entry.is_file:
+        if entry is None or not entry.is_file or manager_of(self.world, path) is not None:
             return
         head = self.world.rootfs.read_bytes(entry, HEAD_BYTES)
         script = self._as_called(argv, path)

@@ -49,6 +49,8 @@ getpwnam getpwnam_r getpwuid getpwuid_r getgrnam getgrnam_r getgrgid getgrgid_r 
 getpwent getpwent_r getgrent getgrent_r getspnam getspnam_r initgroups innetgr setnetgrent
 gethostbyaddr gethostbyaddr_r getnameinfo getservbyport getservbyport_r getprotobyname getnetbyname
 getrpcbyname res_init res_query res_search res_nquery res_nsearch sasl_server_init
+OSSL_PROVIDER_load OSSL_PROVIDER_load_ex OSSL_PROVIDER_try_load OSSL_PROVIDER_try_load_ex
+ENGINE_by_id ENGINE_load_dynamic ENGINE_load_builtin_engines ENGINE_get_first
 """
 WATCHED_IMPORTS = frozenset(_TELLING_SYMBOLS.split())
 """Symbols whose import says that something will be opened that no header names."""

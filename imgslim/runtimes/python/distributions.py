@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from imgslim.choices import Level
-from imgslim.model import Distribution, Entry, Scope
+from imgslim.model import Distribution, Entry, Problem, Scope
+from imgslim.runtimes.python.apart import Part, SetApart
 from imgslim.runtimes.python.bytecode import is_compiled
-from imgslim.runtimes.python.callouts import library_findings, opens_libraries
+from imgslim.runtimes.python.callouts import opens_libraries
 from imgslim.runtimes.python.doubts import unparsed
 from imgslim.runtimes.python.layout import Environment
 from imgslim.runtimes.python.modules import Target, Unit
@@ -35,14 +36,24 @@ class DistributionClosure(ImportClosure):
         super().__init__(world)
         self._tests: set[str] = set()
         self._keeps_tests = world.choices.level is Level.SAFE
+        self._apart = SetApart(world)
+
+    def note_text(self, data: bytes) -> None:
+        self._apart.note(data, source=False)
+
+    def doubts(self) -> Iterator[Problem]:
+        yield from super().doubts()
+        yield from self._apart.problems()
 
     def take_file(self, entry: Entry, *, own: bool, environment: Environment | None) -> None:
         """A kept source; a distribution's tests are no part of what runs."""
+        self._take_parts(self._apart.at(entry.path))
         owner = self._world.packages.distribution_owner(entry.path)
         if owner is None or not hidden().is_test(entry.path[len(owner.site_path) + 1 :]):
             self.examine(Source(entry.path, entry, b"", own, environment))
 
     def _reach_native(self, search: Search, module: str, because: str) -> None:
+        self._take_parts(self._apart.below(module.partition(".")[0]))
         if module.partition(".")[0] in search.open:
             self._reach_module(search, module, because)
 
@@ -50,6 +61,7 @@ class DistributionClosure(ImportClosure):
         self, source: Source, data: bytes, names: set[str], searches: Sequence[Search]
     ) -> None:
         """What a source leads to; ``names`` are the top-level names that it may import."""
+        self._apart.note(data, source=True)
         if is_compiled(source.path):
             self._take_compiled(source, names, searches)
             return
@@ -64,7 +76,7 @@ class DistributionClosure(ImportClosure):
             self._take_unparsed(source, searches, names)
             return
         if libraries:
-            self._findings.extend(library_findings(self._world, source.path, code.calls))
+            self._findings.extend(self._libraries.findings(source.path, code.calls))
         for search in searches:
             for imported in _all_imports(code):
                 self._follow(search, source, imported)
@@ -128,6 +140,7 @@ class DistributionClosure(ImportClosure):
         self, search: Search, module: str, because: str, *, named: bool = False
     ) -> None:
         for target in search.index.resolve(module):
+            self._take_parts(self._apart.at(target.path))
             if named:
                 self._named.add(target.path)
             if target.unit.key not in self.reached or target.unit.distribution is None:
@@ -152,7 +165,7 @@ class DistributionClosure(ImportClosure):
             self._reach_module(search, module, because, named=True)
 
     def _reach_plugins(self) -> bool:
-        found = False
+        found = self._take_parts(self._apart.named())
         for search in self._searches.values():
             unreached = (
                 d for d in search.index.distributions if d.metadata_path not in self.reached
@@ -163,18 +176,31 @@ class DistributionClosure(ImportClosure):
         return found
 
     def _reach_distribution(self, dist: Distribution, label: str, because: str) -> None:
-        rootfs = self._world.rootfs
         self._need(dist.metadata_path, label, because)
         own = is_local_project(self._world, dist)
-        for path in dist.files:
-            is_test = test_tree(dist, path) is not None
-            if own or self._keeps_tests or not (is_test or is_waste(self._world, path)):
-                self._need(path, label, because)
-            if (path.endswith(".py") or is_compiled(path)) and not is_test:
-                entry = rootfs.get(path)
-                if entry is not None and entry.is_file:
-                    self.examine(Source(path, entry, own=own))
+        divides = not own and self._world.choices.level is Level.BALANCED
+        files = self._apart.divide(dist, label, because) if divides else dist.files
+        for path in files:
+            self._take_part(dist, label, because, path, own=own)
         self._reach_required(dist)
+
+    def _take_part(
+        self, dist: Distribution, label: str, because: str, path: str, *, own: bool
+    ) -> None:
+        is_test = test_tree(dist, path) is not None
+        if own or self._keeps_tests or not (is_test or is_waste(self._world, path)):
+            self._need(path, label, because)
+        if (path.endswith(".py") or is_compiled(path)) and not is_test:
+            entry = self._world.rootfs.get(path)
+            if entry is not None and entry.is_file:
+                self.examine(Source(path, entry, own=own))
+
+    def _take_parts(self, parts: Iterable[tuple[Part, str]]) -> bool:
+        """Keep what was set apart and is named after all; whether there is any."""
+        found = list(parts)
+        for (dist, label, because), path in found:
+            self._take_part(dist, label, because, path, own=False)
+        return bool(found)
 
 
 def _all_imports(code: Code) -> Iterator[Import]:

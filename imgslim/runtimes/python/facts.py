@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CodeType
 
+from imgslim.runtimes.python.conditions import Version, version_holds
 from imgslim.runtimes.python.dynamic import Dynamics, find_dynamics
 from imgslim.runtimes.python.source import (
     Import,
@@ -67,19 +68,25 @@ class Facts:
     """Whether another object answers for all of it."""
     star: bool
     """Whether it takes over all names of another module."""
+    self_run: frozenset[int] = frozenset()
+    """The scopes of functions that by their names are for ``python -m module``; none where it
+    runs so."""
 
 
-def read_facts(data: bytes, name: str, package: str, *, runs: bool = False) -> Facts | None:
+def read_facts(
+    data: bytes, name: str, package: str, *, runs: bool = False, version: Version | None = None
+) -> Facts | None:
     """The facts of a module; None if it cannot be parsed.
 
     ``name`` and ``package`` are its ``__name__`` and ``__package__``; ``runs``: as a program, so
-    that the body of ``if __name__ == "__main__":`` counts.
+    that the body of ``if __name__ == "__main__":`` counts; ``version`` is the interpreter's, by
+    which conditions on it are decided.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(data)
-        reader = _Statements(name, runs)
+        reader = _Statements(name, runs, version)
         reader.read(tree)
         dynamics = Dynamics()
         if _DYNAMIC.search(data):
@@ -99,21 +106,25 @@ def read_facts(data: bytes, name: str, package: str, *, runs: bool = False) -> F
         lazy=reader.replaces_itself or "__getattr__" in reader.bound,
         replaced=reader.replaces_itself,
         star=reader.star,
+        self_run=frozenset(() if runs else reader.self_run),
     )
 
 
-def run_imports(facts: Facts, module: str) -> Iterator[Import]:
-    """The imports of a module, without those of its functions that are for tests and for people."""
+def run_imports(facts: Facts, module: str, *, standard: bool = False) -> Iterator[Import]:
+    """The imports of a module, without those of its functions that are for tests and for people;
+    ``standard``: of the standard library, whose modules test and show themselves."""
     if is_for_tests(module):
         return
     is_for_people = module in tight().for_people
+    self_run = facts.self_run if standard else frozenset()
     tests = {
         imported.scope
         for imported in facts.imports
         if imported.module.partition(".")[0] in hidden().test_tools and not imported.level
     }
     for imported in facts.imports:
-        if not (imported.scope and (is_for_people or imported.scope in tests)):
+        aside = is_for_people or imported.scope in tests or imported.scope in self_run
+        if not (imported.scope and aside):
             yield imported
 
 
@@ -197,9 +208,10 @@ _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 class _Statements:
     """Walks the statements of a module, leaving out what only type checkers see."""
 
-    def __init__(self, name: str, runs: bool) -> None:
+    def __init__(self, name: str, runs: bool, version: Version | None) -> None:
         self._name = name
         self._runs = runs
+        self._version = version
         self._scope = 0
         self.imports: list[Import] = []
         self.deferred: list[tuple[frozenset[str], Import]] = []
@@ -207,6 +219,7 @@ class _Statements:
         self.bound: set[str] = set()
         self.replaces_itself = False
         self.star = False
+        self.self_run: set[int] = set()
 
     def read(self, tree: ast.Module) -> None:
         self._read(tree.body, top=True)
@@ -254,6 +267,10 @@ class _Statements:
             or (not self._runs and is_main_guard(node.test))
         ):
             return list(node.orelse)
+        if isinstance(node, ast.If):
+            holds = version_holds(node.test, self._version)
+            if holds is not None:
+                return list(node.body if holds else node.orelse)
         if isinstance(node, ast.expr):
             return []
         blocks = ("body", "handlers", "orelse", "finalbody", "cases")
@@ -268,6 +285,8 @@ class _Statements:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 if top:
                     self.bound.add(node.name)
+                    if tight().self_run.fullmatch(node.name):
+                        self.self_run.add(node.lineno)
             case ast.Assign(targets=targets) if top:
                 self._assign(targets)
             case ast.AnnAssign(target=ast.Name(id=name), value=value) if top and value:

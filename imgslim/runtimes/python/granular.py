@@ -7,14 +7,14 @@ loads its own members by computed names, or that looks them up on disk.
 
 from __future__ import annotations
 
-import fnmatch
 import posixpath
 from collections.abc import Iterable, Sequence
 
-from imgslim.model import Distribution, Entry, Group, Scope
+from imgslim.model import Distribution, Entry, Scope
 from imgslim.runtimes.python.accesses import Accesses, LazyPackage
 from imgslim.runtimes.python.bytecode import is_compiled
-from imgslim.runtimes.python.callouts import library_findings, opens_libraries
+from imgslim.runtimes.python.callouts import opens_libraries
+from imgslim.runtimes.python.conditions import parse_version
 from imgslim.runtimes.python.doubts import unparsed
 from imgslim.runtimes.python.dynamic import Spot
 from imgslim.runtimes.python.facts import (
@@ -23,47 +23,47 @@ from imgslim.runtimes.python.facts import (
     run_imports,
     text_imports,
 )
+from imgslim.runtimes.python.hints import modules_run
 from imgslim.runtimes.python.layout import Environment
-from imgslim.runtimes.python.modules import Target, Unit
-from imgslim.runtimes.python.package_data import CODE, PackageData
+from imgslim.runtimes.python.modules import Unit
+from imgslim.runtimes.python.package_data import CODE
 from imgslim.runtimes.python.reach import (
     STARTUP_MODULES,
-    ImportClosure,
     is_command,
     is_local_project,
 )
 from imgslim.runtimes.python.search import Search, Source
 from imgslim.runtimes.python.source import Code, Import, read_code
-from imgslim.runtimes.python.startup import StartUp
 from imgslim.runtimes.python.tables import hidden, tight
-from imgslim.runtimes.python.waste import is_waste
+from imgslim.runtimes.python.taking import INITS, TakingClosure
 from imgslim.world import World
 
-_INITS = ("/__init__.py", "/__init__.pyc")
+_FREEZES_MODULES = (3, 11)
+"""The Python that has the modules of its start in itself (What's New in Python 3.11)."""
 
 
-class ModuleClosure(ImportClosure):
+class ModuleClosure(TakingClosure):
     """Reaches modules from code; fed and drained as its base class."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._taken: set[str] = set()
-        self._data = PackageData(world)
-        self._wholes: set[str] = set()
         self._accesses = Accesses(world.rootfs)
-        self._infixes: dict[tuple[str, bool], None] = {}
-        self._packages: dict[str, Search] = {}
-        self._full: set[tuple[str, str]] = set()
-        self._startup = StartUp()
 
     def take_file(self, entry: Entry, *, own: bool, environment: Environment | None) -> None:
         """A kept source: kept means reached, so that it counts wherever it lies."""
         self.examine(Source(entry.path, entry, b"", own, environment))
 
     def loaded_at_start(self) -> set[str]:
-        return self._startup.files(self._named)
+        files = self._startup.files(self._named)
+        for search in self._searches.values():
+            version = parse_version(search.index.environment.base.version)
+            if version is not None and version >= _FREEZES_MODULES:
+                files.difference_update(filter(None, map(search.index.file_of, tight().frozen)))
+        return files
 
     def _reach_native(self, search: Search, module: str, because: str) -> None:
+        if module in tight().prompt and search.index.is_standard(because):
+            return  # the method of files that is called so
         if search.index.name_of(because) not in tight().spots:
             self._startup.note(because, search, module)
             self._reach_module(search, module, because)
@@ -77,10 +77,22 @@ class ModuleClosure(ImportClosure):
         for module in (*STARTUP_MODULES, *tight().standard):
             self._startup.add_module(search, module)
             self._reach_module(search, module, because)
-        for directory in environment.base.stdlib:
-            # _sysconfigdata__linux_x86_64-linux-gnu: no identifier, yet imported
-            for name in fnmatch.filter(self._world.rootfs.children(directory), tight().data):
-                self._take(search, f"{directory}/{name}", because)
+
+    def run_module(self, environment: Environment, module: str, because: str) -> bool:
+        search = self._searches[environment]
+        for name in (module, f"{module}.__main__"):
+            self._startup.add_module(search, name)
+        self._run_standard(search, module, because)
+        return super().run_module(environment, module, because)
+
+    def _run_standard(self, search: Search, module: str, because: str) -> None:
+        """``python -m`` of the standard library: what its modules do as programs counts."""
+        for name in (module, f"{module}.__main__"):
+            for path in search.index.standard(name):
+                self._named.add(path)
+                if path in self._taken:  # read before, as what others import
+                    self._queue.append(Source(path, self._world.rootfs.get(path)))
+                self._take(search, path, because)
 
     def _follow_source(
         self, source: Source, data: bytes, names: set[str], searches: Sequence[Search]
@@ -93,7 +105,7 @@ class ModuleClosure(ImportClosure):
         libraries = not standard and "ctypes" in names and opens_libraries(data)
         code = read_code(data) if source.own or libraries else None
         if code is not None and libraries:
-            self._findings.extend(library_findings(self._world, source.path, code.calls))
+            self._findings.extend(self._libraries.findings(source.path, code.calls))
         if code is not None and source.own:
             self._take_own(source, code, searches)
         for search in searches:
@@ -117,18 +129,23 @@ class ModuleClosure(ImportClosure):
 
     def _follow_facts(self, search: Search, source: Source, data: bytes) -> None:
         name = search.index.name_of(source.path) or ""
-        is_package = source.path.endswith(_INITS)
+        is_package = source.path.endswith(INITS)
         package = name if is_package else name.rpartition(".")[0]
         runs = source.own or source.path in self._named or source.path.endswith("/__main__.py")
-        if source.own or not name:
+        if (source.own and not hidden().is_test(source.path[1:])) or not name:
             self._startup.add_file(source.path)
-        facts = read_facts(data, name, package, runs=runs)
+        version = parse_version(search.index.environment.base.version)
+        facts = read_facts(data, name, package, runs=runs, version=version)
         if facts is None:
             self._findings.append(unparsed(source.path))
             for imported in text_imports(data):
                 self._follow(search, source, imported)
             return
-        imports = facts.imports if source.own else tuple(run_imports(facts, name))
+        imports = (
+            facts.imports
+            if source.own
+            else tuple(run_imports(facts, name, standard=search.index.is_standard(source.path)))
+        )
         for imported in imports:
             self._follow(search, source, imported)
         for module, line in facts.dynamics.modules if name not in tight().spots else ():
@@ -145,7 +162,7 @@ class ModuleClosure(ImportClosure):
     def _follow_compiled(self, search: Search, source: Source, words: set[str]) -> None:
         """Bytecode without its source: all that its words can mean, and its own package whole."""
         own = search.index.name_of(source.path) or ""
-        if "." in own or source.path.endswith(_INITS):
+        if "." in own or source.path.endswith(INITS):
             self._take_whole(search, own.partition(".")[0], source.path)
         for name in sorted(words):
             top = name.partition(".")[0]
@@ -254,98 +271,6 @@ class ModuleClosure(ImportClosure):
             if name.startswith(start):
                 self._reach_module(search, f"{package}.{name}" if package else name, source.path)
 
-    def _try_infix(self, search: Search, name: str, key: tuple[str, bool], because: str) -> None:
-        infix, whole = key
-        module = f"{name}.{infix}"
-        if search.index.file_of(module) is None:
-            return
-        if whole:
-            self._take_whole(search, module, because)
-        else:
-            self._reach_module(search, module, because)
-
-    def _reach_target(self, search: Search, target: Target, because: str) -> None:
-        self._reach(target.unit, because)
-        self._take(search, target.path, because)
-
-    def _reach_module(
-        self, search: Search, module: str, because: str, *, named: bool = False
-    ) -> None:
-        key = (search.index.environment.prefix, module)
-        if key in self._full and not named:
-            return
-        self._full.add(key)
-        for path in search.index.standard(module):
-            self._take(search, path, because)
-        for target in search.index.resolve(module):
-            if named:
-                self._named.add(target.path)
-            self._reach_target(search, target, because)
-
-    def _take(self, search: Search, path: str, because: str) -> None:
-        """Keep one module's file, and with the first of a directory the data in it."""
-        entry = self._world.rootfs.get(path)
-        if path in self._taken or entry is None or entry.is_directory:
-            return
-        self._taken.add(path)
-        dist = self._world.packages.distribution_owner(path)
-        if dist is not None:
-            self._reach(Unit(dist.metadata_path, dist), because)
-        group, reason = self._unit_of(search, path, dist)
-        self._need(path, reason, because, group=group)
-        directory = posixpath.dirname(path)
-        if search.index.name_of(f"{directory}/__init__.py"):
-            for found in self._data.beside(directory, self._top_of(search, path)):
-                self._need(found, reason, because, group=group)
-        name = search.index.name_of(path) or ""
-        if path.endswith(_INITS):
-            self._packages.setdefault(name, search)
-            for key in tuple(self._infixes):
-                self._try_infix(search, name, key, path)
-        for module in tight().also.get(name, ()):
-            self._take_whole(search, module, path)
-        for module in tight().beside.get(name, ()):
-            self._reach_module(search, module, path)
-
-    def _unit_of(self, search: Search, path: str, dist: Distribution | None) -> tuple[Group, str]:
-        if dist is not None:
-            return Group.DEPENDENCY, Unit(dist.metadata_path, dist).label
-        if search.index.is_standard(path):
-            return Group.RUNTIME, f"{search.index.environment.base.label} standard library"
-        return Group.DEPENDENCY, "Python modules that no distribution owns"
-
-    def _take_named_data(self, search: Search, path: str, because: str) -> None:
-        dist = self._world.packages.distribution_owner(path)
-        group, reason = self._unit_of(search, path, dist)
-        self._need(path, reason, because, group=group)
-
-    def _top_of(self, search: Search, path: str) -> str:
-        root = search.index.root_of(path) or ""
-        return f"{root}/{path[len(root) + 1 :].partition('/')[0]}"
-
-    def _take_whole(
-        self, search: Search, package: str, because: str, *, named: bool = False
-    ) -> None:
-        """Keep a package with all that lies below it, tests left out; ``named``: by the user's own
-        code."""
-        if package in self._wholes:
-            return
-        self._wholes.add(package)
-        self._reach_module(search, package, because)
-        for place in search.index.places(package):
-            for entry in self._world.rootfs.walk(place):
-                below = entry.path[len(place) + 1 :]
-                if (
-                    entry.is_directory
-                    or hidden().is_left_out(below)
-                    or is_waste(self._world, entry.path)
-                ):
-                    continue
-                if "__pycache__/" not in below:
-                    self._take(search, entry.path, because)
-                    if named:
-                        self._startup.add_file(entry.path)
-
     def _follow_hint(self, search: Search, module: str, because: str) -> None:
         """A module that text names; a package so named is handed to a framework, which loads its
         parts by convention (Django's apps, celery's tasks): whole."""
@@ -363,6 +288,8 @@ class ModuleClosure(ImportClosure):
             for name in code.listed:
                 if name in search.index.providers and search.index.places(name):
                     self._take_whole(search, name, source.path)
+            for module in modules_run(code):
+                self._run_standard(search, module, source.path)
 
     def _reach_distribution(self, dist: Distribution, label: str, because: str) -> None:
         """The metadata, and what lies outside of the site directory but is no program."""

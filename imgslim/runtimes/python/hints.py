@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from imgslim.runtimes.python.source import Code
 from imgslim.runtimes.python.tables import hidden
 
 _REFERENCE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?::[A-Za-z_][\w.]*)?(?:\(.*\))?")
@@ -20,6 +21,13 @@ def reference(text: str) -> str | None:
         return None
     match = _REFERENCE.fullmatch(text)
     return match[1] if match else None
+
+
+def modules_run(code: Code) -> list[str]:
+    """The names in a source that has ``-m`` as a word of its own (``[sys.executable, "-m", x]``):
+    an interpreter that it starts may run any of them."""
+    texts = dict.fromkeys(text for text, _ in code.strings)
+    return [name for text in texts if (name := reference(text))] if "-m" in texts else []
 
 
 def word_references(text: str) -> Iterator[str]:

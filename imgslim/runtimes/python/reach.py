@@ -1,16 +1,12 @@
-"""The closure over imports: from code that runs to what it can load.
-
-What the two granularities share; each is a module of its own.
-"""
+"""The closure over imports: from code that runs to what it can load."""
 
 from __future__ import annotations
 
 import posixpath
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
-from imgslim.model import Distribution, Entry, Finding, Group, Need, Scope
+from imgslim.model import Distribution, Entry, Finding, Group, Need, Problem, Scope
 from imgslim.packages.pypi import normalise_name
 from imgslim.runtimes.python.bytecode import compiled_words, is_compiled
 from imgslim.runtimes.python.callouts import (
@@ -18,27 +14,21 @@ from imgslim.runtimes.python.callouts import (
     program_findings,
     programs_run,
 )
-from imgslim.runtimes.python.doubts import dynamic_import
-from imgslim.runtimes.python.hints import reference, url_modules
+from imgslim.runtimes.python.doubts import dynamic_import, import_doubts
+from imgslim.runtimes.python.handed import HandedLibraries
+from imgslim.runtimes.python.hints import modules_run, reference, url_modules
 from imgslim.runtimes.python.layout import Environment
 from imgslim.runtimes.python.modules import ModuleIndex, Unit
 from imgslim.runtimes.python.native import Words, native_imports, read_words
 from imgslim.runtimes.python.plugins import PluginGroups
 from imgslim.runtimes.python.search import OPTIONAL_MODULES, Search, Source
-from imgslim.runtimes.python.source import RELATIVE, Code, Import, candidate_names
+from imgslim.runtimes.python.source import RELATIVE, Code, Import, candidate_names, tops_asked_for
 from imgslim.runtimes.python.tables import OptionalPart, hidden, optional_parts
 from imgslim.world import World
 
 STARTUP_MODULES = ("sitecustomize", "usercustomize")
 """Imported by site.py at every start."""
-
 _SYSTEM_ZONES = "/usr/share/zoneinfo"
-
-_LOADED = re.compile(
-    rb"""sys\.modules(?:\.get\(|\[)\s*["'](\w+)|["'](\w+)["']\s+(?:not\s+)?in\s+sys\.modules\b"""
-)
-"""Whether a module is loaded already: matplotlib.pyplot asks that of IPython before it imports
-parts of it, which never happens unless something else runs IPython."""
 
 
 class ImportClosure:
@@ -58,6 +48,7 @@ class ImportClosure:
         self._hints: dict[tuple[str, str], None] = {}
         self._findings: deque[Finding] = deque()
         self._plugins = PluginGroups()
+        self._libraries = HandedLibraries(world)
         self._asking: tuple[str, int] = ("", 0)
         self.reached: dict[str, Unit] = {}
         self.wanted_parts: dict[OptionalPart, str] = {}
@@ -157,8 +148,9 @@ class ImportClosure:
         if source.entry is not None:
             data = self._world.rootfs.read_bytes(source.entry)
         names = self._candidates(source, data, searches)
+        self._findings.extend(self._libraries.note(source.path, data))
         if not source.own:
-            self._asks_loaded[source.path] = _tops_asked_for(data)
+            self._asks_loaded[source.path] = tops_asked_for(data)
             self._note_dependency_traits(source, data, names)
         if "zoneinfo" in names:
             self._reach_zones(searches, source.path)
@@ -217,6 +209,8 @@ class ImportClosure:
             return
         self._findings.extend(program_findings(self._world, source.path, code.calls))
         self._findings.extend(literal_commands(self._world, source.path, code))
+        for search, module in ((s, m) for s in searches for m in modules_run(code)):
+            self._want_parts(search, module.partition(".")[0], source.path)
         for call in code.calls:
             kind = hidden().calls.get(call.name)
             argument = call.arguments[0] if call.arguments else None
@@ -291,6 +285,13 @@ class ImportClosure:
             else:
                 self._waiting.append((search, source, imported))
         return len(self._waiting) < len(waiting)
+
+    def note_text(self, data: bytes) -> None:
+        """A text of the user's that may name modules."""
+
+    def doubts(self) -> Iterator[Problem]:
+        """What is left out and may still be wanted."""
+        return import_doubts(self._world, self.unfollowed())
 
     def unfollowed(self) -> Iterator[tuple[str, str, Unit]]:
         """The weak imports that did not count: top-level module, the file that has it, and what
@@ -376,13 +377,6 @@ class ImportClosure:
         line = line if asker == because else 0
         need = Need(path, group, reason, because, scope, optional=True, line=line)
         self._findings.append(need)
-
-
-def _tops_asked_for(data: bytes) -> frozenset[str]:
-    """The modules of which a source asks whether they are loaded."""
-    if b"sys.modules" not in data:
-        return frozenset()
-    return frozenset(name.decode("ascii", "replace") for m in _LOADED.findall(data) for name in m)
 
 
 def is_local_project(world: World, dist: Distribution) -> bool:

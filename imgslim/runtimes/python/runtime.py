@@ -10,10 +10,12 @@ from functools import cached_property
 from imgslim.choices import Level
 from imgslim.model import (
     Claim,
+    Command,
     Distribution,
     Entry,
     Finding,
     Group,
+    Keep,
     Need,
     Problem,
     Scope,
@@ -23,7 +25,7 @@ from imgslim.model import (
 from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.python.bytecode import bytecode_needs, is_compiled
 from imgslim.runtimes.python.distributions import DistributionClosure
-from imgslim.runtimes.python.doubts import import_doubts, program_doubts
+from imgslim.runtimes.python.doubts import program_doubts
 from imgslim.runtimes.python.granular import ModuleClosure
 from imgslim.runtimes.python.hints import dotted_names, url_modules, word_references
 from imgslim.runtimes.python.invoke import (
@@ -43,6 +45,7 @@ from imgslim.runtimes.python.layout import (
 )
 from imgslim.runtimes.python.reach import ImportClosure
 from imgslim.runtimes.python.search import Source
+from imgslim.runtimes.python.sourceless import leave_out_sources
 from imgslim.runtimes.python.stdlib import (
     archive_needs,
     interpreter_needs,
@@ -51,11 +54,13 @@ from imgslim.runtimes.python.stdlib import (
     prefix_needs,
     stdlib_needs,
 )
-from imgslim.runtimes.python.tables import hidden, optional_parts
+from imgslim.runtimes.python.tables import hidden, optional_parts, tight
 from imgslim.world import World
 
 _PATCHLEVEL = re.compile(r'#define\s+PY_VERSION\s+"([^"]+)"')
 _CODE_SUFFIXES = (".py", ".so")
+_ASSET_SUFFIXES = (".js", ".css", ".map", ".svg", ".gz", ".png", ".jpg", ".ico", ".woff2", ".mo")
+"""Files that name no Python module."""
 _SKIPPED_VARIABLES = frozenset(("PATH", "LD_LIBRARY_PATH", "MANPATH", "GPG_KEY", "PYTHON_VERSION"))
 
 
@@ -108,6 +113,9 @@ class PythonRuntime(Runtime):
             yield from self._take_other_file(entry, name)
 
     def _take_other_file(self, entry: Entry, name: str) -> Iterator[Finding]:
+        is_text = entry.size_bytes <= hidden().largest_config_bytes
+        if is_text and not name.endswith(_ASSET_SUFFIXES) and self._is_own(entry.path):
+            self._closure.note_text(self.world.rootfs.read_bytes(entry))
         if entry.is_executable and "." not in name.removesuffix(".pyz").removesuffix(".pex"):
             yield from self._take_script(entry)
         elif name.endswith(".so"):
@@ -171,7 +179,6 @@ class PythonRuntime(Runtime):
         link in there leads to runs for it alone."""
         environment = environment_of(self.world.rootfs, self._layout, entry.path)
         if environment is None:
-            yield from self._shim(entry)
             return
         yield from self._base(environment.base, entry.path)
         if environment.config:
@@ -200,17 +207,6 @@ class PythonRuntime(Runtime):
         for base in self._layout.installations:
             if any(target == entry.path for _, target in library_links(self.world, base)):
                 yield from self._base(base, entry.path)
-
-    def _shim(self, entry: Entry) -> Iterator[Need]:
-        """pyenv's shims run the versions beside them (pyenv's README, "Understanding shims")."""
-        directory, name = posixpath.split(entry.path)
-        if posixpath.basename(directory) != "shims":
-            return
-        versions = f"{posixpath.dirname(directory)}/versions/"
-        for base in self._layout.installations:
-            path = f"{base.prefix}/bin/{name}"
-            if base.prefix.startswith(versions) and self.world.rootfs.lookup(path):
-                yield Need(path, Group.PROGRAM, f"{base.label} interpreter", entry.path)
 
     def _other_python(self, entry: Entry) -> Iterator[Finding]:
         prefix = posixpath.dirname(posixpath.dirname(entry.path))
@@ -280,6 +276,10 @@ class PythonRuntime(Runtime):
             yield from self._module(command.module, environment, because)
         elif command.script:
             yield from self._script(command.script, environment, because)
+        elif self._granular:
+            # A prompt: Lib/site.py, register_readline.
+            names = ", ".join(sorted(tight().prompt)).encode()
+            self._closure.examine(Source(because, None, b"import " + names, True, environment))
 
     def _script(self, script: str, environment: Environment, because: str) -> Iterator[Finding]:
         resolved = self.world.rootfs.resolve(script, base=self.world.working_dir)
@@ -309,6 +309,7 @@ class PythonRuntime(Runtime):
 
     def _hint_words(self, words: Iterable[str], because: str) -> None:
         for word in words:
+            self._closure.note_text(word.encode("utf-8", "surrogateescape"))
             for module in (*word_references(word), *url_modules(word)):
                 self._closure.hint(module, because)
 
@@ -317,9 +318,9 @@ class PythonRuntime(Runtime):
             return
         if not self._started:
             self._started = True
-            for name, value in self.world.config.env:
+            for name, value, because in self.world.variables:
                 if name not in _SKIPPED_VARIABLES:
-                    self._hint_words([value], f"<env {name}>")
+                    self._hint_words([value], because)
         self._activate_unclaimed()
         found = list(self._closure.drain())
         yield from found
@@ -332,7 +333,14 @@ class PythonRuntime(Runtime):
             for path in sorted(self._closure.loaded_at_start()):
                 yield from bytecode_needs(self.world, path)
             yield from program_doubts(self.world, self._closure.programs, kept)
-            yield from import_doubts(self.world, self._closure.unfollowed())
+            yield from self._closure.doubts()
+
+    def arrange(
+        self, keeps: tuple[Keep, ...], commands: Iterable[Command]
+    ) -> tuple[tuple[Keep, ...], tuple[Problem, ...]]:
+        if self.world.choices.sources or not self._bases:
+            return keeps, ()
+        return leave_out_sources(self.world, self._layout, tuple(self._bases), keeps, commands)
 
     def _activate_unclaimed(self) -> None:
         """An interpreter that is kept, but for no environment that is known to run, runs for its

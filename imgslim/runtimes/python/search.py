@@ -50,14 +50,21 @@ class Search:
 
     def is_aside(self, source: Source, imported: Import, module: str) -> bool:
         """Whether an import is of no program that runs: the standard library's of its tools for
-        people and of stand-ins for compiled modules that are there (PEP 399), a test's of those."""
+        people, of what a prompt or another system needs and of stand-ins for compiled modules that
+        are there (PEP 399), a test's of tools."""
         is_tool = module.partition(".")[0] in tight().tools
         if source.own:
             return is_tool and hidden().is_test(posixpath.basename(source.path))
         if not self.index.is_standard(source.path):
             return False
-        return (is_tool and not imported.firm) or bool(
-            self.index.standard(tight().fallbacks.get(module, ""))
+        importer = self.index.name_of(source.path) or ""
+        elsewhere = tight().elsewhere.get(importer, ())
+        at_prompt = importer == "site" and module in tight().prompt
+        return (
+            (is_tool and not imported.firm)
+            or at_prompt
+            or module in elsewhere
+            or bool(self.index.standard(tight().fallbacks.get(module, "")))
         )
 
     def standard_named(self, names: Iterable[str]) -> Iterator[str]:

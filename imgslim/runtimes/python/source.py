@@ -328,3 +328,17 @@ def literal_mapping(data: bytes, name: str) -> Mapping[str, str]:
             if isinstance(value, dict):
                 return {k: v for k, v in value.items() if isinstance(k, str) and isinstance(v, str)}
     return {}
+
+
+_LOADED = re.compile(
+    rb"""sys\.modules(?:\.get\(|\[)\s*["'](\w+)|["'](\w+)["']\s+(?:not\s+)?in\s+sys\.modules\b"""
+)
+"""Whether a module is loaded already: matplotlib.pyplot asks that of IPython before it imports
+parts of it, which never happens unless something else runs IPython."""
+
+
+def tops_asked_for(data: bytes) -> frozenset[str]:
+    """The modules of which a source asks whether they are loaded."""
+    if b"sys.modules" not in data:
+        return frozenset()
+    return frozenset(name.decode("ascii", "replace") for m in _LOADED.findall(data) for name in m)

@@ -25,9 +25,8 @@ def stdlib_needs(
 ) -> Iterator[Need]:
     """The standard library, less the optional parts that are not ``wanted``."""
     reason = f"{base.label} standard library"
-    left_out = [
-        pattern for part in optional_parts() if part not in wanted for pattern in part.paths
-    ]
+    parts = [p for p in optional_parts() if p not in wanted and _is_replaced(world, base, p)]
+    left_out = [pattern for part in parts for pattern in part.paths]
     wanted_paths = [pattern for part in wanted for pattern in part.paths]
     for directory in base.stdlib:
         prunes = set(_matching(world, directory, left_out))
@@ -35,6 +34,14 @@ def stdlib_needs(
         for entry in _walk_without(world, directory, prunes):
             yield Need(entry.path, Group.RUNTIME, reason, because, optional=True)
     yield from archive_needs(world, base, because)
+
+
+def _is_replaced(world: World, base: Installation, part: OptionalPart) -> bool:
+    """Whether what a part stands in for is there; true of what stands in for nothing."""
+    if not part.compiled:
+        return True
+    names = (n for d in base.stdlib for n in world.rootfs.children(f"{d}/lib-dynload"))
+    return any(name.startswith(f"{part.compiled}.") for name in names)
 
 
 def archive_needs(world: World, base: Installation, because: str) -> Iterator[Need]:
@@ -99,8 +106,12 @@ def interpreter_needs(world: World, environment: Environment, because: str) -> I
             entry = rootfs.get(path)
             if entry is not None and entry.is_symlink and rootfs.resolve(path).path == target:
                 yield Need(path, Group.PROGRAM, reason, because)
-    for path in (f"{because}._pth", f"{target}._pth"):
+    for path in (f"{because}._pth", f"{target}._pth", f"{prefix}/conda-meta/history"):
+        # conda-meta/history: what makes a directory an environment to conda (PREFIX_MAGIC_FILE).
         yield Need(path, Group.RUNTIME, reason, because, optional=True)
+    for name in ("activate.d", "deactivate.d"):  # conda docs, "Saving environment variables"
+        path = f"{prefix}/etc/conda/{name}"
+        yield Need(path, Group.RUNTIME, reason, because, Scope.TREE, optional=True)
 
 
 def library_links(world: World, base: Installation) -> Iterator[tuple[str, str]]:

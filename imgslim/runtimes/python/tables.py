@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,6 +18,8 @@ class OptionalPart:
     prefix_paths: tuple[str, ...]
     modules: frozenset[str]
     tests: bool = False
+    compiled: str = ""
+    """The extension module that has to be there in its place (PEP 399); "" for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Hidden:
     calls: dict[str, str]
     find_library: tuple[str, ...]
     find_library_fallbacks: tuple[str, ...]
+    handed: dict[str, str]
+    """Ends of the paths of modules that look for the libraries which callers of a function name."""
     config_suffixes: tuple[str, ...]
     largest_config_bytes: int
 
@@ -72,6 +77,7 @@ def optional_parts() -> tuple[OptionalPart, ...]:
             tuple(row.get("prefix", ())),
             frozenset(row["modules"]),
             row.get("tests", False),
+            row.get("compiled", ""),
         )
         for row in load_table("python")["optional"]
     )
@@ -118,6 +124,7 @@ def hidden() -> Hidden:
         calls={name: row["kind"] for row in table["call"] for name in row["names"]},
         find_library=tuple(find["needs"]),
         find_library_fallbacks=tuple(find["fallbacks"]),
+        handed=dict(find["handed"]),
         config_suffixes=tuple(table["config"]["suffixes"]),
         largest_config_bytes=table["config"]["largest_bytes"],
     )
@@ -142,6 +149,14 @@ class Tight:
     """Modules of the standard library by the compiled ones that they stand in for."""
     standard: tuple[str, ...]
     tools: frozenset[str]
+    prompt: frozenset[str]
+    """What only an interpreter at a prompt loads."""
+    elsewhere: dict[str, frozenset[str]]
+    """By module of the standard library: what it imports on other systems alone."""
+    self_run: re.Pattern[str]
+    """Names of functions by which the standard library's modules test and show themselves."""
+    frozen: frozenset[str]
+    """Modules inside the interpreter, whose files it does not read."""
     data: str
 
 
@@ -166,5 +181,9 @@ def tight() -> Tight:
         also={row["module"]: tuple(row["loads"]) for row in table.get("also", ())},
         standard=tuple(table["standard"]["modules"]),
         tools=frozenset(table["standard"]["tools"]),
+        prompt=frozenset(table["standard"]["prompt"]),
+        elsewhere={key: frozenset(names) for key, names in table["standard"]["elsewhere"].items()},
+        self_run=re.compile("|".join(table["standard"]["self_run"])),
+        frozen=frozenset(table["standard"]["frozen"]),
         data=table["standard"]["data"],
     )
