@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from imgslim.commands import resolve_command
 from imgslim.model import Entry, Finding, Group, Need, Problem, Severity
 from imgslim.runtimes.base import KeptPaths, Runtime
-from imgslim.runtimes.distro import stands_alone
+from imgslim.runtimes.distro import is_of_libc, stands_alone
 from imgslim.tables import load_table
 from imgslim.world import World
 
@@ -27,7 +27,7 @@ def is_understood(world: World, entry: Entry, runtimes: Sequence[Runtime]) -> bo
     A program of the base system that needs nothing but its libraries is known, too.
     """
     owner = world.packages.owner(entry.path)
-    if owner is not None and stands_alone(owner):
+    if owner is not None and (stands_alone(owner) or is_of_libc(owner)):
         return True
     runtime = next((runtime for runtime in runtimes if runtime.describe(entry)), None)
     return runtime is not None and runtime.understands
