@@ -40,8 +40,9 @@ class Choices:
     ``keep_packages`` and ``drop_packages`` are such keys or bare names. ``compose`` and
     ``kubernetes`` are files of this host whose services run the image: those of the names in
     ``services``, else those that name it. Without ``bytecode``, compiled Python sources
-    (``__pycache__``) are left out; without ``sources`` they take the place of their sources. With ``strip``, what only debuggers read of ELF files is:
-    ``strip_on_host`` by this machine's tools, else by the image's own in the build.
+    (``__pycache__``) are left out; without ``sources`` they take the place of their sources. With
+    ``strip``, what only debuggers read of ELF files is: ``strip_on_host`` by this machine's tools,
+    else by the image's own in the build.
     """
 
     level: Level = Level.BALANCED

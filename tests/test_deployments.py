@@ -261,7 +261,6 @@ def test_a_variable_that_is_not_set_is_said(tmp_path: Path) -> None:
     assert "PORT_X" in said.message and "TAG_X" not in said.message
 
 
-
 # ------------------------------------------------------------------- Kubernetes
 
 MANIFEST = """\

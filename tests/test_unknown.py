@@ -45,9 +45,9 @@ def image_tree(*packages: tuple[str, Tree], automatic: Iterable[str] = ()) -> Tr
 
 PACKAGES = (
     package("dash", "shells", ["/usr/bin/sh"]),
-    package("ruby9", "ruby", ["/usr/bin/ruby", "/usr/lib/ruby/core.rb"]),
-    package("ruby-web", "ruby", ["/usr/lib/ruby/web.rb"], "ruby-rack"),
-    package("ruby-rack", "ruby", ["/usr/lib/ruby/rack.rb"], "ruby9"),
+    package("ruby9", "lisp", ["/usr/bin/ruby", "/usr/lib/ruby/core.rb"]),
+    package("ruby-web", "lisp", ["/usr/lib/ruby/web.rb"], "ruby-rack"),
+    package("ruby-rack", "lisp", ["/usr/lib/ruby/rack.rb"], "ruby9"),
     package("puma", "web", ["/usr/lib/ruby/puma.rb"], "ruby9"),
     package("by-the-way", "web", ["/usr/lib/ruby/dependency.rb"], "ruby9"),
     package("ruby-tool-builder", "devel", ["/usr/lib/ruby/builder.rb"], "ruby9"),

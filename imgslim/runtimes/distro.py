@@ -33,6 +33,7 @@ from imgslim.tables import entries_at, find_toolchains, generated_table, load_ta
 from imgslim.world import World
 
 _UCF_REGISTRY = "/var/lib/ucf/registry"
+_VERSION_TAIL = re.compile(r"\d[\d.]*$")
 _SHARED_OBJECT = re.compile(r"\.so(?:\.|$)")
 
 
@@ -54,7 +55,6 @@ class _Rules:
     script_only: re.Pattern[str]
     companions: Mapping[str, Sequence[str]]
     companion_suffixes: tuple[str, ...]
-    trimmed: Mapping[str, tuple[re.Pattern[str], frozenset[str]]]
 
 
 @cache
@@ -69,11 +69,38 @@ def _rules() -> _Rules:
         script_only=_any_of(name for names in table["script_only"].values() for name in names),
         companions=table["companions"],
         companion_suffixes=tuple(table["companion_suffixes"]),
-        trimmed={
-            row["package"]: (_any_of(row["paths"]), frozenset(row["depends"]))
-            for row in table["trimmed"]
-        },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Trimmed:
+    """What is left out of a package: its paths, the dependencies that only those need, and the
+    programs that others of its scripts start for rare options."""
+
+    paths: re.Pattern[str]
+    depends: frozenset[str]
+    programs: frozenset[str]
+
+
+@cache
+def _trimmed(level: Level) -> Mapping[str, _Trimmed]:
+    """The rows of ``[[trimmed]]`` by package, as far as the level follows them."""
+    if level is Level.SAFE:
+        return {}
+    prefixes = ("", "tight_") if level is Level.TIGHT else ("",)
+    return {
+        row["package"]: _Trimmed(
+            _any_of(path for prefix in prefixes for path in row.get(f"{prefix}paths", ())),
+            frozenset(row["depends"]),
+            frozenset(name for prefix in prefixes for name in row.get(f"{prefix}programs", ())),
+        )
+        for row in load_table("packages")["trimmed"]
+    }
+
+
+def _row_of(name: str, level: Level) -> _Trimmed | None:
+    rows = _trimmed(level)
+    return rows.get(name) or rows.get(_VERSION_TAIL.sub("*", name))
 
 
 class DistroPackages(Runtime):
@@ -91,7 +118,6 @@ class DistroPackages(Runtime):
         self._licensed: set[str] = set()
         self._whole_trees: dict[str, str] | None = None
         self._ucf_files: dict[str, list[str]] | None = None
-        self._trims = world.choices.level is not Level.SAFE
 
     def command_needs(self, argv: Sequence[str], path: str, because: str) -> Iterable[Finding]:
         package = self.world.packages.owner(path)
@@ -147,8 +173,8 @@ class DistroPackages(Runtime):
 
     def _trimmed(self, package: Package) -> tuple[re.Pattern[str] | None, frozenset[str]]:
         """What is left out of a package: its paths, and the dependencies that only those need."""
-        row = _rules().trimmed.get(package.name) if self._trims else None
-        return row or (None, frozenset())
+        row = _row_of(package.name, self.world.choices.level)
+        return (None, frozenset()) if row is None else (row.paths, row.depends)
 
     def settle(self, kept: KeptPaths) -> Iterable[Finding]:
         # What others have just added may link some; one more round follows then.
@@ -168,7 +194,7 @@ class DistroPackages(Runtime):
             more = [e for owner in self._closure(owners) for e in self._unkept(owner, kept)]
             names = sorted({e.path.rpartition("/")[2] for e in left if _is_program(e)})
             absent = "".join(f", {o.name}" for o in owners if o.key not in self._levels)
-            if any(entry.is_file for entry in left):
+            if names and any(entry.is_file for entry in left):
                 yield Problem(
                     "left-out-by-level",
                     Severity.INFO,
@@ -298,6 +324,12 @@ def stands_alone(package: Package) -> bool:
     return package.essential or rules.collections.match(package.name) is not None
 
 
+def is_of_libc(package: Package) -> bool:
+    """Whether a package is the C library's: its loader and tools need nothing that is not known."""
+    names = load_table("packages")["handled"]["libc"]
+    return any(fnmatchcase(package.name, pattern) for pattern in names)
+
+
 def _is_program(entry: Entry) -> bool:
     """An executable in a directory of programs, or in one right below it (``libexec/NAME/``)."""
     directories = entry.path.split("/")[1:-1]
@@ -335,18 +367,15 @@ def trimmed_programs(world: World, script: str) -> frozenset[str]:
     """The programs that a script of a package may start, and that the level leaves out; none of a
     script that is itself left out unless something names it: then all of it is wanted."""
     owner = world.packages.owner(script)
-    if owner is None or world.choices.level is Level.SAFE:
-        return frozenset()
-    rows = [row for row in load_table("packages")["trimmed"] if row["package"] == owner.name]
-    if any(_any_of(row["paths"]).match(script) for row in rows):
-        return frozenset()
-    return frozenset(name for row in rows for name in row.get("programs", ()))
+    row = _trimmed(world.choices.level).get(owner.name) if owner is not None else None
+    return frozenset() if row is None or row.paths.match(script) else row.programs
 
 
 def trimmed_paths(world: World, package: str) -> Sequence[str]:
     """The files of ``package`` that the level leaves out unless something names them."""
-    if world.choices.level is Level.SAFE or package not in _rules().trimmed:
+    row = _trimmed(world.choices.level).get(package)
+    if row is None:
         return ()
-    match = _rules().trimmed[package][0].match
+    match = row.paths.match
     owners = (p for p in world.packages.packages.values() if p.name == package)
     return [path for owner in owners for path in owner.files if match(path)]

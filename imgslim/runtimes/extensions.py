@@ -1,7 +1,7 @@
 """Installed packages that extend a program: modules of an interpreter, plug-ins of a server.
 
 A program does not depend on what extends it, but an image in which somebody installed
-``ruby-sinatra`` beside Ruby means to load it. Rules: ``[extensions]`` in ``data/packages.toml``.
+``php-mbstring`` beside PHP means to load it. Rules: ``[extensions]`` in ``data/packages.toml``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Extensions:
         table = load_table("packages")["extensions"]
         self._languages = frozenset(table["languages"])
         self._sections = self._languages | frozenset(table["servers"])
+        self._included = frozenset(table["included"])
         self._never = frozenset(table["never"])
 
     def of(self, package: Package) -> Iterator[Package]:
@@ -41,7 +42,7 @@ class Extensions:
             dependants = self._dependants.get(extended.key, ())
             found = [other for other in dependants if self._extends(other, package)]
             for other in (*found, *self._siblings(extended)):
-                if other.key not in seen:
+                if other.key not in seen and self._is_loaded(other):
                     seen.add(other.key)
                     pending.append(other)
                     yield other
@@ -52,6 +53,12 @@ class Extensions:
             for other in self._world.packages.packages.values():
                 if other.section == package.section:
                     yield other
+
+    def _is_loaded(self, package: Package) -> bool:
+        """Whether a language loads a package by itself, and not because sources include it."""
+        if package.section not in self._included:
+            return True
+        return any(path.endswith(".so") for path in package.files)
 
     def _extends(self, dependant: Package, package: Package) -> bool:
         if not dependant.key.startswith("deb:"):

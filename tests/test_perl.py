@@ -1,0 +1,169 @@
+"""Perl: what is kept of an interpreter's library and of installed modules, at each level."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imgslim.choices import Choices, Level
+from imgslim.model import ImageConfig, Plan
+from imgslim.pipeline import derive_plan
+from imgslim.runtimes.perl.invoke import parse_perl
+from imgslim.runtimes.perl.source import read_source
+from tests.elves import elf
+from tests.worlds import File, Tree, make_world
+
+PRIV = "/usr/share/perl/5.36"
+ARCH = "/usr/lib/x86_64-linux-gnu/perl/5.36"
+VENDOR = "/usr/share/perl5"
+CONFIG = f"""
+local *_ = my $a;
+    archlibexp => '{ARCH}',
+    privlibexp => '{PRIV}',
+    sitearchexp => '/usr/local/lib/x86_64-linux-gnu/perl/5.36.0',
+    sitelibexp => '/usr/local/share/perl/5.36.0',
+    version => '5.36.0',
+"""
+CORE = {
+    f"{ARCH}/Config.pm": CONFIG,
+    f"{ARCH}/Config_heavy.pl": f"vendorlibexp='{VENDOR}'\ninstallbin='/usr/bin'\n",
+    f"{ARCH}/POSIX.pm": "use Fcntl;",
+    f"{ARCH}/POSIX.pod": "",
+    f"{ARCH}/Fcntl.pm": "",
+    f"{ARCH}/auto/POSIX/POSIX.so": "",
+    f"{ARCH}/CORE/perl.h": "",
+    f"{PRIV}/strict.pm": "",
+    f"{PRIV}/unicore/Name.pl": "",
+    f"{PRIV}/Text/Wrap.pm": "",
+    f"{PRIV}/Test/More.pm": "use Test::Builder;",
+    f"{PRIV}/Test/Builder.pm": "",
+    f"{PRIV}/Unicode/Collate.pm": "",
+    f"{PRIV}/Unicode/Collate/allkeys.txt": "",
+}
+PACKAGES = {
+    "perl-base": ["/usr/bin/perl"],
+    "perl-modules-5.36": [path for path in CORE if path.startswith(PRIV)],
+    "libperl5.36": [path for path in CORE if path.startswith(ARCH)],
+    "libframe-perl": [f"{VENDOR}/Frame.pm"],
+    "libframe-plugin-perl": [f"{VENDOR}/Frame/Plugin/Mail.pm"],
+    "libdbi-perl": [f"{VENDOR}/DBI.pm"],
+    "libdbd-lite-perl": [f"{VENDOR}/DBD/Lite.pm"],
+    "libother-perl": [f"{VENDOR}/Other/Thing.pm"],
+}
+
+
+def plan_of(
+    tmp_path: Path, source: str, *, level: Level = Level.BALANCED, cmd: str = "perl /app/main.pl"
+) -> Plan:
+    tree: dict[str, object] = {**CORE, "/usr/bin/perl": File(elf(), mode=0o755)}
+    stanzas = []
+    for name, files in PACKAGES.items():
+        stanzas.append(
+            f"Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n"
+            f"Depends: {'libperl5.36, perl-modules-5.36' if name == 'perl-base' else 'perl-base'}\n"
+        )
+        tree[f"/var/lib/dpkg/info/{name}.list"] = "".join(f"{path}\n" for path in files)
+        for path in files:
+            tree.setdefault(path, "")
+    tree["/var/lib/dpkg/status"] = "\n".join(stanzas)
+    tree["/app/main.pl"] = source
+    tree["/app/t/main.t"] = "use Other::Thing;"
+    config = ImageConfig(cmd=tuple(cmd.split()), env=(("PATH", "/usr/bin"),), working_dir="/app")
+    layers: Tree = tree  # type: ignore[assignment]
+    world = make_world(tmp_path, layers, config=config, choices=Choices(level=level))
+    plan = derive_plan(world)
+    world.rootfs.close()
+    return plan
+
+
+def kept(plan: Plan) -> set[str]:
+    return {keep.entry.path for keep in plan.keeps if not keep.entry.is_directory}
+
+
+@pytest.mark.parametrize(
+    ("level", "there", "gone"),
+    [
+        (Level.SAFE, ["Test/More.pm", "Text/Wrap.pm", "Unicode/Collate/allkeys.txt"], []),
+        (
+            Level.BALANCED,
+            ["Text/Wrap.pm", "unicore/Name.pl"],
+            ["Test/More.pm", "Unicode/Collate.pm"],
+        ),
+        (Level.TIGHT, ["strict.pm", "unicore/Name.pl"], ["Text/Wrap.pm", "Test/More.pm"]),
+    ],
+)
+def test_the_core_library_by_level(
+    tmp_path: Path, level: Level, there: list[str], gone: list[str]
+) -> None:
+    found = kept(plan_of(tmp_path, "use POSIX;", level=level))
+    assert {f"{PRIV}/{name}" for name in there} <= found
+    assert not {f"{PRIV}/{name}" for name in gone} & found
+    assert {f"{ARCH}/{name}" for name in ("auto/POSIX/POSIX.so", "Fcntl.pm")} <= found
+    assert (f"{ARCH}/CORE/perl.h" in found) is (level is Level.SAFE)
+    assert (f"{ARCH}/POSIX.pod" in found) is (level is Level.SAFE)
+
+
+@pytest.mark.parametrize("source", ["use Unicode::Collate;", "require Unicode::Collate;"])
+def test_a_part_that_is_loaded_comes_with_its_tables(tmp_path: Path, source: str) -> None:
+    found = kept(plan_of(tmp_path, source))
+    assert f"{PRIV}/Unicode/Collate/allkeys.txt" in found
+
+
+@pytest.mark.parametrize(
+    ("source", "there"),
+    [
+        ("use Frame;", ["Frame.pm", "Frame/Plugin/Mail.pm"]),
+        ('my $class = "Other::Thing"; load($class);', ["Other/Thing.pm"]),
+        ("use parent qw(Frame);", ["Frame.pm", "Frame/Plugin/Mail.pm"]),
+        ('use DBI; DBI->connect("dbi:Lite:$file");', ["DBI.pm", "DBD/Lite.pm"]),
+        (
+            "require $module;",
+            ["Frame.pm", "Frame/Plugin/Mail.pm", "DBI.pm", "DBD/Lite.pm", "Other/Thing.pm"],
+        ),
+        ("# use Frame;\nprint 1;", []),
+    ],
+)
+def test_modules_of_packages_that_sources_load(
+    tmp_path: Path, source: str, there: list[str]
+) -> None:
+    found = kept(plan_of(tmp_path, source))
+    assert {path for path in found if path.startswith(VENDOR)} == {f"{VENDOR}/{n}" for n in there}
+
+
+def test_what_runs_is_described_and_understood(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "print 1;")
+    assert plan.programs[0].description == "Perl 5.36.0"
+    assert not [problem for problem in plan.problems if problem.code == "no-module"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "script", "modules", "code"),
+    [
+        ("perl -w app.pl x", "app.pl", (), ()),
+        ("perl -Ilib -MPOSIX=floor -mJSON::PP -e 1", "", ("POSIX", "JSON::PP"), ("1",)),
+        ("perl -I lib app.pl", "app.pl", (), ()),
+        ("perl -M-strict -ne print", "", ("strict",), ("print",)),
+        ("perl -i.bak -- -odd", "-odd", (), ()),
+    ],
+)
+def test_words_of_perl(
+    argv: str, script: str, modules: tuple[str, ...], code: tuple[str, ...]
+) -> None:
+    command = parse_perl(argv.split())
+    assert (command.script, command.modules, command.code) == (script, modules, code)
+
+
+def test_what_a_source_starts() -> None:
+    facts = read_source(
+        b"""open(my $list, '-|', 'ls', '-l', $dir); open IN, "date -u |"; my $name = `uname -a`;
+        system "convert", $from; system($line); no strict; open my $f, '<', 'data.txt';"""
+    )
+    assert [(start.words, start.in_shell) for start in facts.starts] == [
+        (("ls", "-l"), False),
+        (("date -u",), True),
+        (("convert",), False),
+        (("uname -a",), True),
+    ]
+    assert facts.starts_unknown
+    assert "strict" not in facts.modules
