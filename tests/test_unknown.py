@@ -129,3 +129,17 @@ def test_a_servers_module_brings_the_libraries_of_its_language(tmp_path: Path) -
     assert "/usr/lib/php/mbstring.so" in kept
     assert "/usr/share/perl5/Error.pm" not in kept
     world.rootfs.close()
+
+
+def test_libraries_of_an_interpreter_that_depend_on_no_version_of_it(tmp_path: Path) -> None:
+    lib = "/usr/lib/x86_64-linux-gnu"
+    packages = (
+        package("dash", "shells", ["/usr/bin/sh"]),
+        package("lua5.4", "interpreters", ["/usr/bin/lua5.4"]),
+        package("lua-socket", "interpreters", [f"{lib}/lua/5.4/core.so", "/usr/share/lua/s.lua"]),
+        package("tcl", "interpreters", ["/usr/share/tcl/init.tcl"]),
+    )
+    world = make_world(tmp_path, image_tree(*packages), config=ImageConfig(cmd=("lua5.4",)))
+    kept = {keep.entry.path for keep in derive_plan(world).keeps}
+    assert {f"{lib}/lua/5.4/core.so", "/usr/share/lua/s.lua"} <= kept
+    assert "/usr/share/tcl/init.tcl" not in kept

@@ -41,7 +41,7 @@ class Extensions:
             extended = pending.pop()
             dependants = self._dependants.get(extended.key, ())
             found = [other for other in dependants if self._extends(other, package)]
-            for other in (*found, *self._siblings(extended)):
+            for other in (*found, *self._siblings(extended), *self._libraries(extended)):
                 if other.key not in seen and self._is_loaded(other):
                     seen.add(other.key)
                     pending.append(other)
@@ -53,6 +53,17 @@ class Extensions:
             for other in self._world.packages.packages.values():
                 if other.section == package.section:
                     yield other
+
+    def _libraries(self, package: Package) -> Iterator[Package]:
+        """Packages of an interpreter's section that put something where its libraries lie, by its
+        name without the version, though they depend on no version of it (lua-socket, lua5.4)."""
+        stem = _VERSION_TAIL.sub("", package.name)
+        if package.section not in self._sections or not stem:
+            return
+        place = re.compile(rf"/usr/(?:share|lib|lib/[^/]+)/{re.escape(stem)}/")
+        for other in self._world.packages.packages.values():
+            if other.section == package.section and any(map(place.match, other.files)):
+                yield other
 
     def _is_loaded(self, package: Package) -> bool:
         """Whether a language loads a package by itself, and not because sources include it."""
