@@ -324,7 +324,7 @@ def import_without(tag: str, removed: Sequence[str], new_tag: str) -> None:
 
 
 # Those without a HEALTHCHECK: skopeo drops it, for the OCI config has no such field.
-@pytest.mark.parametrize("name", ["go-gin", "python-gunicorn"])
+@pytest.mark.parametrize("name", ["python-gunicorn", "shell-busybox"])
 def test_every_source_of_an_image_gives_the_same_plan(
     name: str, cases: Cases, tmp_path: Path
 ) -> None:
