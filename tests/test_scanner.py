@@ -99,7 +99,10 @@ def test_a_slim_archive_holds_the_packages_of_what_is_kept(name: str, tmp_path: 
 
 SITE = "/usr/local/lib/python3.11/dist-packages"
 LAYER: Tree = {
-    "/srv/start": script(f"cat /srv/node_modules/used/index.js {SITE}/kept.py | grep -c x"),
+    "/srv/start": script(
+        f"cat /srv/node_modules/used/index.js {SITE}/kept.py | grep -c x\n"
+        "cat /srv/node_modules/@scope/used/package.json /srv/node_modules/far/package.json"
+    ),
     "/srv/node_modules/used/package.json": '{"name": "used", "version": "1.0.0"}',
     "/srv/node_modules/used/index.js": "x",
     "/srv/node_modules/@scope/used/package.json": '{"name": "@scope/used", "version": "2.0.0"}',
