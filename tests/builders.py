@@ -108,6 +108,22 @@ def _transport(name: str, archive: Path | None) -> str:
 _STEP = re.compile(rb"^ ---> ([0-9a-f]{12})$", re.MULTILINE)
 
 
+def build_with_docker(*words: str) -> list[str]:
+    """Run `docker build` with these words; the images that its steps made, first to last."""
+    before = set(docker("images", "--all", "--quiet").decode().split())
+    said = docker("build", "--network=host", "--force-rm", *words)
+    return [name.decode() for name in _STEP.findall(said) if name.decode() not in before]
+
+
+def remove_steps(steps: Sequence[str]) -> None:
+    """Remove those images that no tagged one is made of: stages that only were copied from."""
+    tagged = set(docker("images", "--quiet", "--filter=dangling=false").decode().split())
+    for name in reversed(steps):
+        if name not in tagged:
+            # Refused for one that another is made of.
+            subprocess.run(["docker", "rmi", name], capture_output=True)
+
+
 @dataclass
 class _Docker:
     """``known`` are the images whose steps are not taken again: its cache compares files without
@@ -120,13 +136,10 @@ class _Docker:
         words = [f"--build-arg={name}={value}" for name, value in order.arguments.items()]
         words += [f"--cache-from={name}" for name in self.known]
         words += [f"--target={order.target}"] if order.target else []
-        before = set(docker("images", "--all", "--quiet").decode().split())
-        said = docker(
-            "build", "--network=host", "--force-rm", *words,
-            f"--file={order.dockerfile}", f"--tag={tag}", str(order.context),
-        )  # fmt: skip
-        steps = (name.decode() for name in _STEP.findall(said))
-        self.made += [tag, *(name for name in steps if name not in before)]
+        steps = build_with_docker(
+            *words, f"--file={order.dockerfile}", f"--tag={tag}", str(order.context)
+        )
+        self.made += [tag, *steps]
         # The first that knows a step is asked for all further ones (moby, daemon/images/cache).
         self.known.insert(0, tag)
         docker("save", f"--output={archive}", tag)
@@ -175,9 +188,15 @@ def _buildah_workshop(folder: Path, bases: Mapping[str, Path | None]) -> Iterato
         yield _Buildah(store)
     finally:
         command("buildah", *store, "rm", "--all")
-        overlay = str(folder / "store" / "overlay")
-        if os.path.ismount(overlay):
-            command("umount", overlay)
+        _unmount_below(folder / "store")
+
+
+def _unmount_below(folder: Path) -> None:
+    """Undo what a build that was called off left mounted, the innermost first."""
+    lines = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    below = [place for line in lines if (place := line.split()[1]).startswith(f"{folder}/")]
+    for place in sorted(below, reverse=True):
+        command("umount", place)
 
 
 # ------------------------------------------------------------------- BuildKit

@@ -28,8 +28,22 @@ def missing_engine() -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Engine tests last: what fails fast shall fail first."""
-    items.sort(key=lambda item: item.get_closest_marker("engine") is not None)
+    """Engine tests last: what fails fast shall fail first. Those of one fixture one after the
+    other, so that the images and archives of one at a time fill the disk."""
+    modules = {item.path: index for index, item in reversed(list(enumerate(items)))}
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("engine") is not None,
+            modules[item.path],
+            _fixture_name(item),
+        )
+    )
+
+
+def _fixture_name(item: pytest.Item) -> str:
+    call = getattr(item, "callspec", None)
+    name = call.params.get("case", "") if call and item.get_closest_marker("engine") else ""
+    return name if isinstance(name, str) else ""
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

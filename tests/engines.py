@@ -23,8 +23,16 @@ import pytest
 from imgslim.model import Entry, Keep
 from tests.builders import BUILDERS as BUILDERS
 from tests.builders import BuildFailedError as BuildFailedError
-from tests.builders import Order, docker, find_program, stored_name, workshop
+from tests.builders import (
+    Order,
+    build_with_docker,
+    find_program,
+    remove_steps,
+    stored_name,
+    workshop,
+)
 from tests.builders import command as command
+from tests.builders import docker as docker
 
 HOW_TO_INSTALL = {
     "docker": "start a Docker engine: .ci/engine",
@@ -151,7 +159,9 @@ def build(
             (context / name).write_bytes(data)
         (Path(folder) / "Dockerfile").write_text(dockerfile, encoding="utf-8")
         if builder == "docker":
-            _build_with_docker(Path(folder), tag)
+            # Its cache compares files without their times.
+            words = ["--no-cache", f"--file={folder}/Dockerfile", f"--tag={tag}", str(context)]
+            remove_steps(build_with_docker(*words))
             return
         archive = Path(folder) / "result.tar"
         with workshop(builder, Path(folder), dict.fromkeys(bases)) as made:
@@ -161,17 +171,9 @@ def build(
         subprocess.run(["docker", "rmi", stored_name(tag)], capture_output=True)
 
 
-def _build_with_docker(folder: Path, tag: str) -> None:
-    docker(
-        "build",
-        # Its cache compares files without their times.
-        "--no-cache",
-        "--network=host",
-        "--force-rm",
-        f"--file={folder / 'Dockerfile'}",
-        f"--tag={tag}",
-        str(folder / "context"),
-    )
+def build_in(folder: Path, dockerfile: Path, tag: str, words: Sequence[str] = ()) -> None:
+    """Build with Docker's legacy builder in a folder that is the context, with its cache."""
+    remove_steps(build_with_docker(*words, f"--file={dockerfile}", f"--tag={tag}", str(folder)))
 
 
 def has_image(tag: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.build import Fixture, build_command, build_fixture, load_fixture
+from fixtures.build import Fixture, build_arguments, build_fixture, load_fixture
 from imgslim.cli.app import run
 from imgslim.layers import load_layers
 from imgslim.pipeline import analyze, open_base, overlay_on
@@ -81,8 +81,7 @@ def test_the_users_dockerfile_goes_on_upon_debian_and_answers(
     rewritten(fixture, target, "--source", str(fixture.folder / "Dockerfile"))
     text = target.read_text()
     assert f"\nFROM {BASE}\n" in text and "FROM scratch" not in text
-    words = [*build_command(fixture), f"--file={target}", f"--tag={name}", str(fixture.folder)]
-    engines.command(*words, env={"DOCKER_BUILDKIT": "0"})
+    engines.build_in(fixture.folder, target, name, build_arguments(fixture))
     assert answers(name, fixture) == answers(fixture.tag, fixture)
     labels = engines.image_config(name)["Labels"]
     assert labels[BASE_NAME] == "docker.io/library/debian:bookworm"

@@ -13,7 +13,7 @@ import tarfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ import pytest
 from fixtures.build import (
     Fixture,
     Route,
-    build_command,
+    build_arguments,
     build_fixture,
     chosen_fixtures,
     import_changes,
@@ -50,7 +50,7 @@ pytestmark = pytest.mark.engine
 
 FIXTURES = {fixture.name: fixture for fixture in chosen_fixtures()}
 ROUTES = [
-    pytest.param(fixture, route, id=f"{fixture.name}-{route.name}")
+    pytest.param(fixture.name, route, id=f"{fixture.name}-{route.name}")
     for fixture in FIXTURES.values()
     for route in fixture.routes
     if not fixture.squashed
@@ -83,49 +83,57 @@ class Case:
 
 
 class Cases:
-    """Cases by fixture, made when first asked for."""
+    """Cases by fixture, made when asked for. One is there at a time: an image fills a disk quickly,
+    and the tests go fixture by fixture (conftest.py)."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._stack = stack
-        self._made: dict[str, Case] = {}
-        self._without: dict[str, dict[str, tuple[Sequence[str], Answer]]] = {}
+        self._stack = ExitStack()
+        self._case: Case | None = None
+        self._without: dict[str, tuple[Sequence[str], Answer]] = {}
 
     def get(self, name: str) -> Case:
-        if name not in self._made:
-            self._made[name] = self._make(FIXTURES[name])
-        return self._made[name]
+        if self._case is None or self._case.fixture.name != name:
+            self.close()
+            self._case = self._make(FIXTURES[name])
+        return self._case
+
+    def close(self) -> None:
+        self._case, self._without = None, {}
+        self._stack.close()
 
     def without(self, name: str) -> dict[str, tuple[Sequence[str], Answer]]:
         """For each route, what of the slim image was taken away and what it answered then: all
         at once, for starting a container is mostly waiting."""
-        if name not in self._without:
-            case = self.get(name)
+        case = self.get(name)
+        if not self._without:
             routes = case.fixture.routes
             with ThreadPoolExecutor(2) as pool:
                 found = pool.map(lambda route: answer_without(case, route), routes)
-                self._without[name] = dict(zip([r.name for r in routes], found, strict=True))
-        return self._without[name]
+                self._without = dict(zip([r.name for r in routes], found, strict=True))
+        return self._without
 
     def _make(self, fixture: Fixture) -> Case:
         fat_tag = build_fixture(fixture)
         archive = self._folder / f"{fixture.name}.tar"
-        subprocess.run(["docker", "save", "--output", archive, fat_tag], check=True)
+        self._stack.callback(archive.unlink, missing_ok=True)
+        engines.docker("save", f"--output={archive}", fat_tag)
         analysis = self._stack.enter_context(
             analyze(f"docker-archive:{archive}", also_run=fixture.also_run)
         )
         slim_tag = f"imgslim-slim-{fixture.name}:{os.getpid()}"
-        engines.build("docker", rewrite(analysis), slim_tag)
         self._stack.callback(engines.remove_image, slim_tag)
+        engines.build("docker", rewrite(analysis), slim_tag)
         return Case(fixture, fat_tag, slim_tag, archive, analysis, answers(fat_tag, fixture))
 
 
 @pytest.fixture(scope="session")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cases]:
-    with ExitStack() as stack:
-        yield Cases(tmp_path_factory.mktemp("fixtures"), stack)
+    with closing(Cases(tmp_path_factory.mktemp("fixtures"))) as made:
+        yield made
 
 
+# A parameter of its own, so that the tests can be ordered by it.
 @pytest.fixture(params=list(FIXTURES))
 def case(request: pytest.FixtureRequest, cases: Cases) -> Case:
     return cases.get(request.param)
@@ -182,26 +190,23 @@ def differing(
     }
 
 
-@pytest.mark.parametrize("name", NOT_SQUASHED)
+@pytest.mark.parametrize("case", NOT_SQUASHED, indirect=True)
 def test_every_route_answers_at_safe_built_behind_the_users_own_dockerfile(
-    name: str, cases: Cases, tmp_path: Path
+    case: Case, tmp_path: Path
 ) -> None:
-    case, target = cases.get(name), tmp_path / "Dockerfile"
+    target = tmp_path / "Dockerfile"
     source = load_source(str(case.fixture.folder / "Dockerfile"))
     with at_level(case, Level.SAFE) as analysis:
         target.write_text(rewrite(analysis, source), encoding="utf-8")
-    with removed_afterwards(f"imgslim-safe-{name}:{os.getpid()}") as tag:
-        command = [*build_command(case.fixture), "--file", str(target), "--tag", tag]
-        engines.command(*command, str(case.fixture.folder))
+    with removed_afterwards(f"imgslim-safe-{case.fixture.name}:{os.getpid()}") as tag:
+        engines.build_in(case.fixture.folder, target, tag, build_arguments(case.fixture))
         assert differing(answers(tag, case.fixture), case.fat_answers) == {}
 
 
-@pytest.mark.parametrize("name", NOT_SQUASHED)
-def test_every_route_answers_at_tight_loaded_from_an_archive(
-    name: str, cases: Cases, tmp_path: Path
-) -> None:
-    case, target = cases.get(name), tmp_path / "slim.tar"
-    with removed_afterwards(f"imgslim-tight-{name}:{os.getpid()}") as tag:
+@pytest.mark.parametrize("case", NOT_SQUASHED, indirect=True)
+def test_every_route_answers_at_tight_loaded_from_an_archive(case: Case, tmp_path: Path) -> None:
+    target = tmp_path / "slim.tar"
+    with removed_afterwards(f"imgslim-tight-{case.fixture.name}:{os.getpid()}") as tag:
         with at_level(case, Level.TIGHT) as analysis:
             with target.open("wb") as file:
                 write_archive(file, analysis.image, analysis.world, analysis.plan, Settings(tag))
@@ -232,9 +237,9 @@ def test_the_predicted_size_is_the_measured_one(case: Case) -> None:
     assert abs(case.plan.slim_size_bytes - measured) <= 0.02 * measured
 
 
-@pytest.mark.parametrize("name", LIMITED)
-def test_the_slim_image_is_small(name: str, cases: Cases) -> None:
-    case = cases.get(name)
+@pytest.mark.parametrize("case", LIMITED, indirect=True)
+def test_the_slim_image_is_small(case: Case) -> None:
+    name = case.fixture.name
     keeps = [keep.entry for keep in case.plan.keeps]
     if name.startswith("go-"):
         by_path = {entry.path: entry for entry in keeps}
@@ -247,13 +252,13 @@ def test_the_slim_image_is_small(name: str, cases: Cases) -> None:
     assert case.plan.slim_size_bytes <= limit
 
 
-@pytest.mark.parametrize(("fixture", "route"), ROUTES)
+@pytest.mark.parametrize(("case", "route"), ROUTES, indirect=["case"])
 def test_a_route_fails_without_the_need_that_it_covers(
-    fixture: Fixture, route: Route, cases: Cases
+    case: Case, route: Route, cases: Cases
 ) -> None:
-    removed, answer = cases.without(fixture.name)[route.name]
+    removed, answer = cases.without(case.fixture.name)[route.name]
     assert removed, f"none of {route.needs} is in the slim image"
-    assert answer != cases.get(fixture.name).fat_answers[route.name]
+    assert answer != case.fat_answers[route.name]
 
 
 def answer_without(case: Case, route: Route) -> tuple[Sequence[str], Answer]:
@@ -324,11 +329,8 @@ def import_without(tag: str, removed: Sequence[str], new_tag: str) -> None:
 
 
 # Those without a HEALTHCHECK: skopeo drops it, for the OCI config has no such field.
-@pytest.mark.parametrize("name", ["python-gunicorn", "shell-busybox"])
-def test_every_source_of_an_image_gives_the_same_plan(
-    name: str, cases: Cases, tmp_path: Path
-) -> None:
-    case = cases.get(name)
+@pytest.mark.parametrize("case", ["python-gunicorn", "shell-busybox"], indirect=True)
+def test_every_source_of_an_image_gives_the_same_plan(case: Case, tmp_path: Path) -> None:
     layout = f"oci:{tmp_path}/layout:latest"
     engines.command("skopeo", "copy", "--quiet", f"docker-daemon:{case.fat_tag}", layout)
     for location in (f"docker-daemon:{case.fat_tag}", layout):
@@ -337,10 +339,10 @@ def test_every_source_of_an_image_gives_the_same_plan(
             assert analysis.image.config == case.analysis.image.config
 
 
+@pytest.mark.parametrize("case", ["go-static"], indirect=True)
 @pytest.mark.parametrize("builder", ["buildah", "buildkit"])
-def test_other_builders_make_the_same_image(builder: str, cases: Cases) -> None:
+def test_other_builders_make_the_same_image(builder: str, case: Case) -> None:
     engines.require_builder(builder)
-    case = cases.get("go-static")
     tag = f"imgslim-slim-go-static-{builder}:{os.getpid()}"
     engines.build(builder, rewrite(case.analysis), tag, [case.fat_tag])
     try:
