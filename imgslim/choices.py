@@ -39,16 +39,16 @@ class Choices:
     directory standing for all that lies below it, or the keys of packages (``deb:NAME``);
     ``keep_packages`` and ``drop_packages`` are such keys or bare names. ``compose`` and
     ``kubernetes`` are files of this host whose services run the image: those of the names in
-    ``services``, else those that name it. Without ``bytecode``, compiled Python sources
-    (``__pycache__``) are left out; without ``sources`` they take the place of their sources. With
-    ``strip``, what only debuggers read of ELF files is: ``strip_on_host`` by this machine's tools,
-    else by the image's own in the build.
+    ``services``, else those that name it. ``bytecode`` says whether compiled Python sources
+    (``__pycache__``) are kept, None leaves that to the level; without ``sources`` they take the
+    place of their sources. With ``strip``, what only debuggers read of ELF files is left out:
+    ``strip_on_host`` by this machine's tools, else by the image's own in the build.
     """
 
     level: Level = Level.BALANCED
     keep: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
-    bytecode: bool = True
+    bytecode: bool | None = None
     strip: bool = False
     strip_on_host: bool = False
     keep_packages: tuple[str, ...] = ()
@@ -57,3 +57,11 @@ class Choices:
     kubernetes: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     sources: bool = True
+
+    @property
+    def keeps_bytecode(self) -> bool:
+        """Whether ``__pycache__`` is kept: Python makes it again, so the smallest level does
+        without it."""
+        if self.bytecode is None:
+            return self.level is not Level.TIGHT or not self.sources
+        return self.bytecode

@@ -44,8 +44,8 @@ BROKEN = "broken-by-drop"
 RISKS = {
     Level.BALANCED: "it leaves out tests, distributions and large parts of the standard library "
     "that nothing reaches; code that loads these by computed names may miss some",
-    Level.TIGHT: "it keeps only the modules that imports reach, and bytecode of those that a start "
-    "loads; code that loads modules by computed names may miss some",
+    Level.TIGHT: "it keeps only the modules that imports reach, and no bytecode of them: each "
+    "start compiles what it loads; code that loads modules by computed names may miss some",
 }
 """What each level but the first risks, for people."""
 

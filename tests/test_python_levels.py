@@ -537,7 +537,21 @@ def test_a_lazy_package_that_defines_its_getattr_in_a_branch(tmp_path: Path) -> 
     assert "aa/three.py" not in files
 
 
-def test_bytecode_at_tight_is_that_of_what_is_loaded_at_start(tmp_path: Path) -> None:
+def test_tight_leaves_bytecode_out_but_where_it_is_asked_for_or_has_no_source(
+    tmp_path: Path,
+) -> None:
+    package = {f"aa/{name}": "" for name in ("__init__.py", "__pycache__/__init__.cpython-311.pyc")}
+    tree = app("import aa, alone\n", package | {"alone.pyc": ""})
+    for name, choices, expected in (
+        ("tight", {}, {"alone.pyc"}),
+        ("asked", {"bytecode": True}, {"alone.pyc", "aa/__pycache__/__init__.cpython-311.pyc"}),
+    ):
+        (tmp_path / name).mkdir()
+        files = kept(plan_at(tmp_path / name, Level.TIGHT, tree, **choices))
+        assert {path for path in files if path.endswith(".pyc")} == expected
+
+
+def test_bytecode_asked_for_at_tight_is_that_of_what_is_loaded_at_start(tmp_path: Path) -> None:
     names = ("__init__", "one", "two", "three")
     package = {
         **{f"aa/{name}.py": "" for name in names},
@@ -548,7 +562,7 @@ def test_bytecode_at_tight_is_that_of_what_is_loaded_at_start(tmp_path: Path) ->
     compiled = {f"aa/__pycache__/{name}.cpython-311.pyc" for name in ("__init__", "one", "two")}
     for level, more in ((Level.BALANCED, {"three"}), (Level.TIGHT, set[str]())):
         (tmp_path / level).mkdir()
-        files = kept(plan_at(tmp_path / level, level, tree))
+        files = kept(plan_at(tmp_path / level, level, tree, bytecode=True))
         late = {f"aa/__pycache__/{name}.cpython-311.pyc" for name in more}
         assert {path for path in files if path.endswith(".pyc")} == compiled | late
         assert "aa/three.py" in files

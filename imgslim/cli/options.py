@@ -96,8 +96,9 @@ strip_option = click.option(
 )
 bytecode_option = click.option(
     "--bytecode/--no-bytecode",
-    default=True,
-    help="Without: leave out compiled Python sources (__pycache__): smaller, slower to start.",
+    default=None,
+    help="Without: leave out compiled Python sources (__pycache__): smaller, slower to start. "
+    "Default: with, but at tight.",
 )
 sources_option = click.option(
     "--sources/--no-sources",
@@ -188,11 +189,11 @@ def choice_options(function: Callable[..., None]) -> Callable[..., None]:
         k8s: tuple[str, ...],
         service: tuple[str, ...],
         strip: bool,
-        bytecode: bool,
+        bytecode: bool | None,
         sources: bool,
         **others: Any,
     ) -> None:
-        if not (bytecode or sources):
+        if bytecode is False and not sources:
             raise UsageError(
                 "--no-sources keeps bytecode in place of sources, which --no-bytecode leaves out",
                 hint="give one of the two",

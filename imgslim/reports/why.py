@@ -171,8 +171,9 @@ def _reason(world: World, drop: Drop) -> str:
     rule = decide(world).dropped.get(path)
     if rule is not None:
         return f"{rule} leaves it out"
-    if not world.choices.bytecode and "/__pycache__/" in path:
-        return "--no-bytecode leaves compiled Python sources out"
+    if not world.choices.keeps_bytecode and "/__pycache__/" in path:
+        option = "--level tight" if world.choices.bytecode is None else "--no-bytecode"
+        return f"{option} leaves compiled Python sources out"
     text = _REASONS.get(drop.origin.kind)
     if text is not None:
         return text.format(unit=drop.origin.unit or ORIGIN_NAMES[drop.origin.kind])

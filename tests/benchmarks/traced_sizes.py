@@ -50,7 +50,7 @@ SLACK_BYTES = 5 * MB
 
 _LISTED = "importlib.metadata lists the entry points of all distributions, of left out ones, too"
 _HOOK = "setuptools' hook for what imports distutils runs at each start; it goes with setuptools"
-_LATE = "bytecode of a module that no start loads: tight keeps its source, which is compiled again"
+_LATE = "bytecode: tight keeps the source, which is compiled again"
 _COMPILER = "ctypes.util.find_library asks gcc and then ld, which is kept and answers the same"
 
 EXPLAINED = (

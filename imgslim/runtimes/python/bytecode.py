@@ -35,7 +35,7 @@ def bytecode_needs(world: World, path: str) -> Iterator[Need]:
     The variants of ``-O`` and ``-OO`` (``.opt-1``, ``.opt-2``) are read by interpreters that run
     so: only where PYTHONOPTIMIZE is set. Without one, a module is compiled when it is imported.
     """
-    if not world.choices.bytecode:
+    if not world.choices.keeps_bytecode:
         return
     directory, _, name = path.rpartition("/")
     cache, prefix = f"{directory}/__pycache__", f"{name[:-3]}."
