@@ -38,7 +38,7 @@ LEVELS = (
     ("world",),
     ("tables",),
     ("layers", "rootfs"),
-    ("model", "choices", "output"),
+    ("model", "choices", "output", "globs"),
     ("errors", "__init__", "data"),
 )
 """Top to bottom. A module may import from its own level and from those below it."""

@@ -16,6 +16,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from imgslim.choices import Level
+from imgslim.globs import any_of, split_pattern
 from imgslim.model import (
     Entry,
     Finding,
@@ -27,7 +28,7 @@ from imgslim.model import (
     Severity,
     unique_size_bytes,
 )
-from imgslim.rootfs import Rootfs, glob_regex, split_pattern
+from imgslim.rootfs import Rootfs
 from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.elf import ElfFacts, elf_facts
 from imgslim.runtimes.elf.loader import Loader
@@ -80,8 +81,8 @@ class AmbientNeeds(Runtime):
         self._said: set[tuple[int, str]] = set()
         self._left_out: list[tuple[Row, _Trigger]] = []
         self._patterns = {c for row in self._rows for c in row.when if c.startswith("keeps ")}
-        globs = [glob_regex(pattern.removeprefix("keeps ")) for pattern in self._patterns]
-        self._interesting = re.compile("|".join(globs)).fullmatch
+        globs = (pattern.removeprefix("keeps ") for pattern in self._patterns)
+        self._interesting = any_of(globs).fullmatch
         for name, value, because in world.variables:
             triggers = self._triggers.setdefault(f"env {name}", {})
             triggers.setdefault(value, _Trigger(because, value))
@@ -365,8 +366,7 @@ def _fileless(rootfs: Rootfs, directory: str) -> tuple[bool, list[str]]:
 @cache
 def _skips() -> Any:
     rows = load_table("state_directories")["skip"]
-    patterns = [glob_regex(path) for row in rows for path in row["paths"]]
-    return re.compile("|".join(patterns)).fullmatch
+    return any_of(path for row in rows for path in row["paths"]).fullmatch
 
 
 def _directory(path: str, reason: str, because: str) -> Need:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from imgslim.choices import Level
+from imgslim.globs import glob_regex
 from imgslim.model import Entry, Finding, Group, Need, Scope
-from imgslim.rootfs import glob_regex
 from imgslim.runtimes.literal_starts import library_needs, named_programs, start_findings
 from imgslim.runtimes.ruby.bundle import Bundle, active_groups
 from imgslim.runtimes.ruby.gems import Gem, GemIndex
