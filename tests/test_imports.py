@@ -36,7 +36,7 @@ LEVELS = (
     ("environment", "platforms", "sources", "engine", "runtimes", "packages"),
     ("commands", "wrappers"),
     ("world",),
-    ("tables",),
+    ("tables", "accounts"),
     ("layers", "rootfs"),
     ("model", "choices", "output", "globs"),
     ("errors", "__init__", "data"),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
+from imgslim.accounts import accounts
 from imgslim.choices import Level
 from imgslim.globs import any_of, split_pattern
 from imgslim.model import (
@@ -328,11 +329,9 @@ def home_of(rootfs: Rootfs, user: str) -> str:
     """The home directory of the config's USER (a name or number, perhaps with ``:group``; ""
     means root) by passwd(5); "" when it has none there."""
     name = user.partition(":")[0] or "0"
-    for line in rootfs.read_text("/etc/passwd").splitlines():
-        fields = line.split(":")
-        if len(fields) >= 6 and name in (fields[0], fields[2]):
-            return fields[5] if fields[5].startswith("/") else ""
-    return ""
+    known = (a.home for a in accounts(rootfs) if name in (a.name, a.uid))
+    home = next(known, "")
+    return home if home.startswith("/") else ""
 
 
 def state_directories(rootfs: Rootfs) -> Iterator[Need]:
