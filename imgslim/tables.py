@@ -26,6 +26,12 @@ def load_table(name: str) -> Mapping[str, Any]:
     return tomllib.loads((files("imgslim") / "data" / f"{name}.toml").read_text("utf-8"))
 
 
+@cache
+def building_commands() -> frozenset[str]:
+    """Programs that build, install or deploy: what only names them does not need them."""
+    return frozenset(load_table("shell")["building"]["commands"])
+
+
 def entries_at(rootfs: Rootfs, pattern: str) -> Iterator[Entry]:
     """Entries whose path matches a glob; a link at the end of a plain path is itself the match."""
     if any(sign in pattern for sign in "*?["):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from imgslim.commands import resolve_command
 from imgslim.model import Finding, Group, Need, Problem, Severity
-from imgslim.tables import load_table
+from imgslim.tables import building_commands
 from imgslim.world import World
 
 _META = re.compile(r"[*?{}\[\]<>()~&|\\$;'`\"\n#=%]")
@@ -44,7 +44,7 @@ def start_findings(
 ) -> Iterator[Finding]:
     """The commands that a source runs. Others than the app's ``own`` start tools that build only
     in order to build."""
-    building = _building()
+    building = building_commands()
     for start in starts:
         words = words_of(start)
         if words and (own or words[0].rpartition("/")[2] not in building):
@@ -70,7 +70,7 @@ def named_programs(
     world: World, starts: Sequence[Start], texts: Iterable[str], path: str
 ) -> Iterator[Finding]:
     """The installed programs whose names stand in the strings of a source that starts programs."""
-    known = _building() | {words[0] for start in starts if (words := words_of(start))}
+    known = building_commands() | {words[0] for start in starts if (words := words_of(start))}
     found = []
     for text in texts:
         first = text.split(" ", 1)[0]
@@ -99,7 +99,3 @@ def library_needs(world: World, name: str, path: str) -> Iterator[Need]:
     for directory in _LIBRARY_DIRECTORIES:
         for entry in world.rootfs.glob(f"{directory}/{pattern}*"):
             yield Need(entry.path, Group.LIBRARY, "libraries opened by name", path, optional=True)
-
-
-def _building() -> frozenset[str]:
-    return frozenset(load_table("shell")["building"]["commands"])

@@ -13,7 +13,7 @@ from imgslim.commands import resolve_command
 from imgslim.model import Entry, Finding, Group, Need, Problem, Severity
 from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.distro import is_of_libc, stands_alone
-from imgslim.tables import load_table
+from imgslim.tables import building_commands, load_table
 from imgslim.world import World
 
 _STRING = re.compile(r"\"[^\"\n]{2,300}\"|'[^'\n]{2,300}'|`[^`\n]{2,300}`|%x\{[^}\n]+\}")
@@ -46,7 +46,7 @@ class UnknownPrograms(Runtime):
         table = load_table("unknown")["sources"]
         self._suffixes = tuple(table["suffixes"])
         self._foreign = tuple(table["of_others"])
-        self._building = frozenset(load_table("shell")["building"]["commands"])
+        self._building = building_commands()
 
     def command_needs(self, argv: Sequence[str], path: str, because: str) -> Iterable[Finding]:
         entry = self.world.rootfs.lookup(path)

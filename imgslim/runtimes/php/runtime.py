@@ -41,7 +41,7 @@ from imgslim.runtimes.php.programs import (
 from imgslim.runtimes.php.settings import Setting
 from imgslim.runtimes.php.source import LARGEST_SOURCE_BYTES, Facts, only_defines, read_source
 from imgslim.runtimes.php.tables import php_table
-from imgslim.tables import load_table
+from imgslim.tables import building_commands
 from imgslim.world import World
 
 _SUFFIXES = (".php", ".phtml", ".inc", ".phar", ".module", ".install", ".theme")
@@ -259,7 +259,7 @@ class PhpRuntime(Runtime):
         yield Need(
             "/bin/sh", Group.PROGRAM, "shell of PHP's program execution", path, optional=True
         )
-        building = frozenset(load_table("shell")["building"]["commands"])
+        building = building_commands()
         found: set[str] = set()
         for line, is_whole in sorted(facts.commands):
             words = split_words(line)

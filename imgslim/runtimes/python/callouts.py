@@ -11,7 +11,7 @@ from imgslim.model import Finding, Group, Need, Problem, Severity
 from imgslim.runtimes.elf.ldcache import parse_cache
 from imgslim.runtimes.python.source import Call, Code
 from imgslim.runtimes.python.tables import hidden
-from imgslim.tables import load_table
+from imgslim.tables import building_commands
 from imgslim.world import World
 
 _SHELL = "/bin/sh"
@@ -65,7 +65,7 @@ def program_findings(world: World, path: str, calls: Iterable[Call]) -> Iterator
 def literal_commands(world: World, path: str, code: Code) -> Iterator[Finding]:
     """Commands that the user's own code holds as text, to run them in some way: lists that start
     with the name of an installed program, and lines that look like one's command line."""
-    building = frozenset(load_table("shell")["building"]["commands"])
+    building = building_commands()
     for row in dict.fromkeys(code.rows):
         if _PROGRAM.fullmatch(row[0]) and world.which(row[0]):
             yield from resolve_command(world, row, path)
