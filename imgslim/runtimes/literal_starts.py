@@ -71,19 +71,24 @@ def named_programs(
 ) -> Iterator[Finding]:
     """The installed programs whose names stand in the strings of a source that starts programs."""
     known = building_commands() | {words[0] for start in starts if (words := words_of(start))}
-    found = []
-    for text in texts:
-        first = text.split(" ", 1)[0]
-        if _NAME.fullmatch(first) and first not in known and world.which(first):
-            found.append(first)
-            yield from resolve_command(world, (first,), path)
+    firsts = (text.split(" ", 1)[0] for text in texts)
+    names = (first for first in firsts if _NAME.fullmatch(first) and first not in known)
+    said = "starts programs, and has the names of installed ones in its strings"
+    yield from programs_by_name(world, names, path, said)
+
+
+def programs_by_name(world: World, names: Iterable[str], path: str, said: str) -> Iterator[Finding]:
+    """What those of ``names`` need that are installed; ``said`` is how a source, at ``path``, has
+    them."""
+    found = [name for name in dict.fromkeys(names) if world.which(name)]
+    for name in found:
+        yield from resolve_command(world, (name,), path)
     if found:
         yield Problem(
             "programs-by-name",
             Severity.INFO,
             path,
-            f"starts programs, and has the names of installed ones in its strings: "
-            f"{', '.join(sorted(set(found)))}",
+            f"{said}: {', '.join(sorted(found))}",
             "kept, in case it starts them",
         )
 
