@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from imgslim.commands import resolve_command
-from imgslim.model import Finding, Group, Need, Problem, Severity
+from imgslim.model import Finding, Need, Problem, Severity
+from imgslim.runtimes.named_libraries import library_needs
 from imgslim.tables import building_commands
 from imgslim.world import World
 
@@ -18,16 +19,6 @@ doio.c, do_exec3)."""
 
 _SHELL = "/bin/sh"
 _NAME = re.compile(r"[A-Za-z][\w.+-]*")
-_LIBRARY_DIRECTORIES = (
-    "/usr/local/lib",
-    "/usr/local/lib/*-linux-*",
-    "/usr/lib",
-    "/lib",
-    "/usr/lib/*-linux-*",
-    "/lib/*-linux-*",
-    "/usr/lib64",
-    "/lib64",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +84,9 @@ def programs_by_name(world: World, names: Iterable[str], path: str, said: str) -
         )
 
 
-def library_needs(world: World, name: str, path: str) -> Iterator[Need]:
+def literal_library(world: World, name: str, path: str) -> Iterator[Need]:
     """A library by the name in a call: FFI maps it to ``libNAME.so`` (FFI.map_library_name),
     Fiddle and FFI::Platypus open what they are given."""
-    if "/" in name:
-        yield Need(name, Group.LIBRARY, "libraries opened by name", path, optional=True)
-        return
     stem = name if name.startswith("lib") else f"lib{name}"
-    pattern = stem if ".so" in stem else f"{stem}.so*"
-    for directory in _LIBRARY_DIRECTORIES:
-        for entry in world.rootfs.glob(f"{directory}/{pattern}*"):
-            yield Need(entry.path, Group.LIBRARY, "libraries opened by name", path, optional=True)
+    start = stem if ".so" in stem else f"{stem}.so"
+    return library_needs(world, name, path, f"{re.escape(start)}.*")

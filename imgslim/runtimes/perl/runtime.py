@@ -24,7 +24,7 @@ from imgslim.model import (
     unique_size_bytes,
 )
 from imgslim.runtimes.base import KeptPaths, Runtime
-from imgslim.runtimes.literal_starts import library_needs, named_programs, start_findings
+from imgslim.runtimes.literal_starts import literal_library, named_programs, start_findings
 from imgslim.runtimes.perl.invoke import parse_perl
 from imgslim.runtimes.perl.layout import PerlHome, embeds, find_homes, is_interpreter
 from imgslim.runtimes.perl.library import Library
@@ -167,7 +167,7 @@ class PerlRuntime(Runtime):
             return
         yield from start_findings(self.world, facts.starts, path, own=own)
         for name in facts.libraries:
-            yield from library_needs(self.world, name, path)
+            yield from literal_library(self.world, name, path)
         if own and (facts.starts or facts.starts_unknown):
             yield from named_programs(self.world, facts.starts, facts.texts, path)
         if own and facts.dynamic:
