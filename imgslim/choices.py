@@ -35,7 +35,7 @@ class Level(StrEnum):
 class Choices:
     """The user's decisions about one plan.
 
-    ``keep`` and ``drop`` are absolute paths or globs (the patterns of ``rootfs.glob_regex``), a
+    ``keep`` and ``drop`` are absolute paths or globs (the patterns of ``globs.glob_regex``), a
     directory standing for all that lies below it, or the keys of packages (``deb:NAME``);
     ``keep_packages`` and ``drop_packages`` are such keys or bare names. ``compose`` and
     ``kubernetes`` are files of this host whose services run the image: those of the names in

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from imgslim.errors import ArchiveError
+from imgslim.globs import glob_regex, split_pattern
 from imgslim.layers import AUFS_METADATA_PREFIX, FileSlice
 from imgslim.model import Entry, Kind, Layer, LayerBlob
 
@@ -209,41 +210,6 @@ class Rootfs:
                 content[first - offset : first - offset + len(data)] = data
             stored += length
         return bytes(content)
-
-
-def split_pattern(pattern: str) -> tuple[str, list[str]]:
-    """Split a glob into its fixed leading directory and the components that match."""
-    parts = [part for part in pattern.split("/") if part]
-    fixed: list[str] = []
-    while parts and not re.search(r"[*?\[]", parts[0]):
-        fixed.append(parts.pop(0))
-    return "/" + "/".join(fixed), parts
-
-
-def glob_regex(pattern: str) -> str:
-    """A regular expression (for ``fullmatch``) of a relative glob.
-
-    ``*`` and ``?`` stay within a component; ``**`` stands for any number of components, also
-    none, and as the last one for everything below.
-    """
-    *directories, last = pattern.split("/")
-    above = "".join(
-        "(?:[^/]+/)*" if component == "**" else _component_regex(component) + "/"
-        for component in directories
-    )
-    return above + (".+" if last == "**" else _component_regex(last))
-
-
-_WILDCARDS = {"*": "[^/]*", "?": "[^/]"}
-
-
-def _component_regex(component: str) -> str:
-    tokens = re.split(r"(\*|\?|\[[^\]]+\])", component)
-    return "".join(
-        _WILDCARDS.get(token)
-        or (token.replace("[!", "[^", 1) if token.startswith("[") else re.escape(token))
-        for token in tokens
-    )
 
 
 def merge_layers(layers: Iterable[Layer]) -> dict[str, Entry]:

@@ -276,6 +276,7 @@ def _in_volume(world: World, path: str) -> bool:
 
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    """A pattern for names of sections, which are no paths: ``*`` is any text."""
     parts = (re.escape(pattern).replace(r"\*", ".*") for pattern in patterns)
     return re.compile(f"(?:{'|'.join(parts)})\\Z")
 

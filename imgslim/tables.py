@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from imgslim.accounts import accounts
 from imgslim.model import Entry, ImageConfig, Kind
 from imgslim.rootfs import Rootfs
 
@@ -23,6 +24,12 @@ _KINDS = {"link": Kind.SYMLINK, "file": Kind.FILE, "directory": Kind.DIRECTORY}
 def load_table(name: str) -> Mapping[str, Any]:
     """The parsed ``imgslim/data/NAME.toml``."""
     return tomllib.loads((files("imgslim") / "data" / f"{name}.toml").read_text("utf-8"))
+
+
+@cache
+def building_commands() -> frozenset[str]:
+    """Programs that build, install or deploy: what only names them does not need them."""
+    return frozenset(load_table("shell")["building"]["commands"])
 
 
 def entries_at(rootfs: Rootfs, pattern: str) -> Iterator[Entry]:
@@ -185,8 +192,7 @@ class Places:
 def home_directories(rootfs: Rootfs, config: ImageConfig) -> tuple[str, ...]:
     """The home directories that exist: of ``/etc/passwd``, HOME and root, the root directory
     left out."""
-    rows = (line.split(":") for line in rootfs.read_text("/etc/passwd").splitlines())
-    named = [row[5] for row in rows if len(row) > 5]
+    named = (account.home for account in accounts(rootfs))
     candidates = dict.fromkeys(["/root", config.env_value("HOME") or "", *named])
     homes = (path.rstrip("/") for path in candidates)
     return tuple(path for path in homes if path and rootfs.lookup(path) is not None)

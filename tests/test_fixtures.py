@@ -30,10 +30,10 @@ from fixtures.build import (
 from imgslim.archive import Settings, write_archive
 from imgslim.choices import Choices, Level
 from imgslim.dockerfile.source import load_source
+from imgslim.globs import glob_regex
 from imgslim.model import Plan, unique_size_bytes
 from imgslim.pipeline import Analysis, analyze, expect, rewrite, verify
 from imgslim.provenance_labels import BASE_DIGEST, BASE_NAME
-from imgslim.rootfs import glob_regex
 from tests import engines
 from tests.containers import (
     NO_ANSWER,

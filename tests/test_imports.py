@@ -36,9 +36,9 @@ LEVELS = (
     ("environment", "platforms", "sources", "engine", "runtimes", "packages"),
     ("commands", "wrappers"),
     ("world",),
-    ("tables",),
+    ("tables", "accounts"),
     ("layers", "rootfs"),
-    ("model", "choices", "output"),
+    ("model", "choices", "output", "globs"),
     ("errors", "__init__", "data"),
 )
 """Top to bottom. A module may import from its own level and from those below it."""

@@ -284,6 +284,14 @@ def test_ways_to_run_a_script(tmp_path: Path, words: tuple[str, ...]) -> None:
     assert (f"{NPM}/lib/cli.js" in kept(found)) == (words[0] != "node")
 
 
+def test_a_first_line_is_read_as_far_as_the_kernel_reads_it(tmp_path: Path) -> None:
+    unset = " ".join(f"--unset=VARIABLE_{number}" for number in range(10))
+    script = f"#!/usr/bin/env -S {unset} node\n"
+    assert 128 < len(script) < 256
+    world = make_world(tmp_path, {**system(), "/app/serve": File(script, mode=0o755)})
+    assert NodeRuntime(world).describe(world.rootfs.entries["/app/serve"]) == "Node.js script"
+
+
 def test_a_script_that_is_not_there_is_said(tmp_path: Path) -> None:
     tree = {"/app/package.json": manifest("app", scripts={})}
     found = plan(tmp_path, tree, "npm", "run", "serve")

@@ -10,6 +10,7 @@ import pytest
 from imgslim.choices import Choices, Level
 from imgslim.model import ImageConfig, Plan
 from imgslim.pipeline import derive_plan
+from imgslim.runtimes.literal_starts import literal_library
 from imgslim.runtimes.ruby.bundle import read_lock
 from imgslim.runtimes.ruby.gems import read_dependencies
 from imgslim.runtimes.ruby.invoke import parse_bundle, parse_ruby
@@ -422,3 +423,28 @@ def test_what_a_source_says() -> None:
     assert [name for name, _ in facts.libraries] == ["vips", "glib-2.0"]
     assert facts.files[0][0] == "z/*_plugin.rb"
     assert facts.dynamic == []
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("vips", {"/usr/lib/vips/libvips.so.42"}),
+        ("glib-2.0", {"/usr/lib/x86_64-linux-gnu/libglib-2.0.so.0"}),
+        ("libheif.so.1", {"/usr/local/lib64/libheif.so.1.2"}),
+        ("/opt/x/libx.so", {"/opt/x/libx.so"}),
+    ],
+)
+def test_libraries_opened_by_name_lie_where_the_loader_looks(
+    tmp_path: Path, name: str, found: set[str]
+) -> None:
+    tree: Tree = {
+        "/usr/lib/x86_64-linux-gnu/libglib-2.0.so.0": "",
+        "/usr/lib/vips/libvips.so.42": "",
+        "/usr/lib/vips/libvips-cpp.so.42": "",
+        "/usr/lib/other/libvips.so.42": "",
+        "/usr/local/lib64/libheif.so.1.2": "",
+        "/usr/local/lib64/libheif.so.2": "",
+    }
+    config = ImageConfig(env=(("LD_LIBRARY_PATH", "/usr/lib/vips"),))
+    world = make_world(tmp_path, tree, config=config)
+    assert {need.path for need in literal_library(world, name, "/app/main.rb")} == found

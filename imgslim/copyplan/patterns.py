@@ -13,7 +13,8 @@ from fnmatch import fnmatchcase
 from functools import cache
 
 from imgslim.copyplan.words import is_simple
-from imgslim.rootfs import Rootfs, glob_regex
+from imgslim.globs import glob_regex
+from imgslim.rootfs import Rootfs
 from imgslim.tables import load_table
 
 

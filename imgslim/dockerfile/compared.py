@@ -6,18 +6,18 @@ name may mean another image. What the base no longer has as this build has it is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from imgslim.bases import Overlay
 from imgslim.copyplan.patterns import patterns_of
 from imgslim.copyplan.steps import CopyPlan
 from imgslim.copyplan.tools import TOOL_DIRECTORIES, Tools
-from imgslim.copyplan.words import is_shell_word, json_word
+from imgslim.copyplan.words import is_shell_word
 from imgslim.dockerfile import lasting
 from imgslim.dockerfile.frame import Frame, base_reference
-from imgslim.dockerfile.gather import _chunks, _environment, _function, _run
 from imgslim.dockerfile.layout import comment, wrapped
+from imgslim.dockerfile.runs import INDENT, run_instruction, shell_function, stage_head, word_parts
 from imgslim.errors import UnsupportedImageError
 from imgslim.model import ImageConfig
 from imgslim.rootfs import Rootfs
@@ -61,8 +61,6 @@ _CHANGED = """changed() {
 }"""
 """Gathers those of its words that differ, and then the directories above them as they are."""
 
-_INDENT = "      "
-
 
 def with_comparison(
     frame: Frame,
@@ -85,10 +83,7 @@ def with_comparison(
     gathered = f"COPY --from={frame.gathered} {place}/ {place}/"
     lines = [
         comment("What the base holds is not copied, as long as it is in both as it is today"),
-        f"FROM {frame.base} AS {name}",
-        "USER 0",
-        f"SHELL [{json_word(tools.shell)}, {json_word('-c')}]",
-        _environment(config, copies.clean_base),
+        *stage_head(frame.base, name, tools, config, clean_base=copies.clean_base),
         *([] if copies.gathered.is_empty else [gathered]),
         f"COPY --from={base_reference(overlay.base.image)} / {theirs}/",
     ]
@@ -145,7 +140,7 @@ def _runs(paths: list[str], rootfs: Rootfs, tools: Tools, place: str, theirs: st
         ("changed", [lasting.GONE, lasting.CHECK, lasting.with_check(_CHANGED)], required),
         ("present changed", [lasting.PRESENT, _CHANGED], optional),
     ):
-        steps = [_function(text, place) for text in (*functions, *extra)]
-        words: Iterable[str] = lasting.words(some, patterns)
-        for part in _chunks([[word] for word in words]):
-            yield _run(["cd /", f"mkdir -p {place}", *steps, wrapped(act, part, indent=_INDENT)])
+        steps = [shell_function(text, place) for text in (*functions, *extra)]
+        for words in word_parts(lasting.words(some, patterns)):
+            call = wrapped(act, words, indent=INDENT)
+            yield run_instruction(["cd /", f"mkdir -p {place}", *steps, call])

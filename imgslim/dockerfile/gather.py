@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from imgslim.copyplan.steps import CopyPlan, Gathered, PrunedTree
-from imgslim.copyplan.tools import TOOL_DIRECTORIES, Tools
+from imgslim.copyplan.tools import Tools
 from imgslim.copyplan.words import (
     copy_destination,
     copy_source,
@@ -19,29 +19,15 @@ from imgslim.dockerfile.databases import cut_databases
 from imgslim.dockerfile.frame import Frame
 from imgslim.dockerfile.layout import comment, count, describe_contents, size, wrapped
 from imgslim.dockerfile.moves import move_runs
-from imgslim.model import Entry, ImageConfig, Keep
-
-_RUN_BYTES = 60_000
-"""Words in one RUN: an argument is at most 128 KiB, an instruction 65,535 bytes (trap 24)."""
-
-_INDENT = "      "
-
-_STEERING = (
-    "LD_PRELOAD",
-    "LD_LIBRARY_PATH",
-    "LD_AUDIT",
-    "BASH_ENV",
-    "ENV",
-    "TAR_OPTIONS",
-    "IFS",
-    "GLOBIGNORE",
-    "SHELLOPTS",
-    "BASHOPTS",
-    "LC_ALL",
+from imgslim.dockerfile.runs import (
+    INDENT,
+    parts,
+    run_instruction,
+    shell_function,
+    stage_head,
+    word_parts,
 )
-"""Variables that change what the shell and its tools do: ld.so(8), bash(1), dash(1), tar(1).
-A stage inherits them from its base (trap 23)."""
-
+from imgslim.model import Entry, ImageConfig, Keep
 
 _STRIP = """slim() {{
   for path
@@ -74,20 +60,7 @@ def moved_stage(config: ImageConfig, copies: CopyPlan, frame: Frame) -> Iterator
 
 
 def _stage(config: ImageConfig, copies: CopyPlan, tools: Tools, base: str, name: str) -> str:
-    return "\n".join(
-        [
-            f"FROM {base} AS {name}",
-            "USER 0",
-            f"SHELL [{json_word(tools.shell)}, {json_word('-c')}]",
-            _environment(config, copies.clean_base),
-        ]
-    )
-
-
-def _environment(config: ImageConfig, clean_base: bool) -> str:
-    names = {} if clean_base else dict(config.env)
-    reset = [f'{name}=""' for name in _STEERING if names.get(name)]
-    return wrapped("ENV", [f"PATH={':'.join(TOOL_DIRECTORIES)}", *reset])
+    return "\n".join(stage_head(base, name, tools, config, clean_base=copies.clean_base))
 
 
 def _copy_tree(base: str, tree: PrunedTree, place: str) -> str:
@@ -104,40 +77,38 @@ def _copy_tree(base: str, tree: PrunedTree, place: str) -> str:
 def _checks(copies: CopyPlan) -> Iterator[str]:
     """What is copied by name is looked for first: a builder's own words on a missing file do not
     say what to do."""
-    for part in _chunks([[word] for word in lasting.checked_words(copies)]):
-        functions = [_function(text, "") for text in (lasting.GONE, lasting.CHECK)]
-        yield _run(["cd /", *functions, wrapped("check", part, indent=_INDENT)])
+    for part in word_parts(lasting.checked_words(copies)):
+        functions = [shell_function(text, "") for text in (lasting.GONE, lasting.CHECK)]
+        yield run_instruction(["cd /", *functions, wrapped("check", part, indent=INDENT)])
 
 
 def _runs(gathered: Gathered, tools: Tools, place: str, *, checked: bool) -> Iterator[str]:
     patterns = gathered.patterns
     removed = [path for tree in gathered.trees for path in tree.removed]
-    for words in _chunks([[word] for word in lasting.words(removed, patterns, place=place)]):
-        yield _run([wrapped("rm -rf", words, indent=_INDENT)])
+    for words in word_parts(lasting.words(removed, patterns, place=place)):
+        yield run_instruction([wrapped("rm -rf", words, indent=INDENT)])
     heading = "".join(f"{line}\n" for line in describe_contents(gathered.contents))
-    for units in _unit_chunks(gathered.units):
+    for units in parts(gathered.units, _unit_bytes):
         entries = [entry for unit in units for entry in unit]
         steps = _gather(tools.files, place, _paths(entries), patterns, checked=checked)
         if not tools.keeps_links:
             steps += _restore_links(entries, place, patterns, checked=checked)
-        yield heading + _run(["cd /", f"mkdir -p {place}", *steps])
+        yield heading + run_instruction(["cd /", f"mkdir -p {place}", *steps])
         heading = ""
     if gathered.moved:
-        yield heading + _run(["cd /", *_moves(gathered.moved, place)])
+        yield heading + run_instruction(["cd /", *_moves(gathered.moved, place)])
     yield from _strip_runs(gathered.strips, place, patterns)
     yield from cut_databases(gathered.filters, place)
     # A directory made later would change the time of the one that it is in.
     stated = [shell_word(f"{place}{entry.path}") for entry in gathered.stated]
-    make_stated = wrapped("mkdir -p", [place, *stated], indent=_INDENT)
-    for words in _chunks(
-        [[word] for word in lasting.words(_paths(gathered.directories), patterns)]
-    ):
-        functions = [_function(tools.directories, place)]
-        functions += [_function(lasting.PRESENT, place)] if checked else []
-        gather = wrapped("present gather" if checked else "gather", words, indent=_INDENT)
-        yield _run(["cd /", make_stated, *functions, gather])
+    make_stated = wrapped("mkdir -p", [place, *stated], indent=INDENT)
+    for words in word_parts(lasting.words(_paths(gathered.directories), patterns)):
+        functions = [shell_function(tools.directories, place)]
+        functions += [shell_function(lasting.PRESENT, place)] if checked else []
+        gather = wrapped("present gather" if checked else "gather", words, indent=INDENT)
+        yield run_instruction(["cd /", make_stated, *functions, gather])
     if gathered.stated:
-        yield _run(
+        yield run_instruction(
             [
                 make_stated,
                 'state() { mkdir -p "$4"; chown "$1" "$4"; chmod "$2" "$4"; touch -d "@$3" "$4"; }',
@@ -153,7 +124,7 @@ def _gather(
     looked for, and what need not be is left out."""
     if not checked:
         words = lasting.words(paths, patterns)
-        return [_function(text, place), wrapped("gather", words, indent=_INDENT)]
+        return [shell_function(text, place), wrapped("gather", words, indent=INDENT)]
     required, optional = lasting.split_optional(paths)
     functions = [lasting.GONE, lasting.CHECK, lasting.with_check(text)]
     calls = [("gather", required)] if required else []
@@ -161,8 +132,8 @@ def _gather(
         functions.append(lasting.PRESENT)
         calls.append(("present gather", optional))
     return [
-        *(_function(function, place) for function in functions),
-        *(wrapped(call, lasting.words(some, patterns), indent=_INDENT) for call, some in calls),
+        *(shell_function(function, place) for function in functions),
+        *(wrapped(call, lasting.words(some, patterns), indent=INDENT) for call, some in calls),
     ]
 
 
@@ -172,26 +143,15 @@ def _strip_runs(strips: Sequence[Keep], place: str, patterns: Mapping[str, str])
     saves = size(sum(keep.strip_bytes for keep in strips))
     heading = comment(f"{count(len(strips), 'file')} less what only debuggers read: {saves}")
     for command, group in groupby(sorted(strips, key=_command), key=_command):
-        function = _function(_STRIP.format(command=command), place)
+        function = shell_function(_STRIP.format(command=command), place)
         names = lasting.words(_paths(keep.entry for keep in group), patterns)
-        for words in _chunks([[word] for word in names]):
-            steps = [f"cd {place}", function, wrapped("slim", words, indent=_INDENT)]
-            yield f"{heading}\n{_run(steps)}"
+        for words in word_parts(names):
+            steps = [f"cd {place}", function, wrapped("slim", words, indent=INDENT)]
+            yield f"{heading}\n{run_instruction(steps)}"
 
 
 def _command(keep: Keep) -> str:
     return keep.strip
-
-
-def _function(lines: str, place: str) -> str:
-    """A shell function on lines that a backslash joins: a semicolon ends each command."""
-    first, *body, last = lines.replace("{place}", place).splitlines()
-    joined = [first, *(line if line.strip().startswith("for ") else f"{line};" for line in body)]
-    return " \\\n    ".join([*joined, last])
-
-
-def _run(steps: Iterable[str]) -> str:
-    return "RUN " + "; \\\n    ".join(["set -eu", *steps])
 
 
 def _paths(entries: Iterable[Entry]) -> list[str]:
@@ -216,14 +176,14 @@ def _restore_links(
     owned = [(f"{entry.uid}:{entry.gid}", entry) for entry in links if entry.uid or entry.gid]
     timed = [(f"{int(entry.mtime)}", entry) for entry in links]
     if checked and links:
-        yield _function(lasting.LINKS, place)
+        yield shell_function(lasting.LINKS, place)
     for start, rows in (("chown -h ", owned), ("touch -h -d @", timed)):
         rows.sort(key=lambda row: (row[0], row[1].path))
         for value, group in groupby(rows, key=lambda row: row[0]):
             paths = _paths(entry for _, entry in group)
             words = lasting.words(paths, patterns, place=place)
             command = f"links '{start}{value}'" if checked else f"{start}{value}"
-            yield wrapped(command, words, indent=_INDENT)
+            yield wrapped(command, words, indent=INDENT)
 
 
 def _moves(groups: Sequence[tuple[Entry, ...]], place: str) -> Iterator[str]:
@@ -242,33 +202,7 @@ def _parent(path: str) -> str:
     return shell_word(path.rpartition("/")[0])
 
 
-def _unit_chunks(
-    units: Sequence[tuple[Entry, ...]],
-) -> Iterator[list[tuple[Entry, ...]]]:
-    """Split into runs; the names of one file stay together, or it would become two."""
-    chunk: list[tuple[Entry, ...]] = []
-    used = 0
-    for unit in units:
-        # Links are named again where their owner and time have to be set.
-        weight = 3 * sum(len(word) + 10 for word in _names(unit))
-        if chunk and used + weight > _RUN_BYTES:
-            yield chunk
-            chunk, used = [], 0
-        chunk.append(unit)
-        used += weight
-    if chunk:
-        yield chunk
-
-
-def _chunks(groups: Sequence[Sequence[str]]) -> Iterator[list[str]]:
-    chunk: list[str] = []
-    used = 0
-    for words in groups:
-        weight = sum(len(word.encode()) + 8 for word in words)
-        if chunk and used + weight > _RUN_BYTES:
-            yield chunk
-            chunk, used = [], 0
-        chunk += words
-        used += weight
-    if chunk:
-        yield chunk
+def _unit_bytes(unit: tuple[Entry, ...]) -> int:
+    """What one file's names take. They stay together, or it would become two; links are named again
+    where their owner and time have to be set."""
+    return 3 * sum(len(word) + 10 for word in _names(unit))

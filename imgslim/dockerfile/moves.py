@@ -8,8 +8,7 @@ from itertools import groupby
 from imgslim.copyplan.moves import CACHE, Moves
 from imgslim.copyplan.words import shell_word
 from imgslim.dockerfile.layout import comment, count, wrapped
-
-_INDENT = "      "
+from imgslim.dockerfile.runs import INDENT
 
 _MOVE = (
     'plain() { [ -f "$1" ] && [ ! -h "$1" ]; };',
@@ -59,7 +58,7 @@ def move_runs(moves: Iterable[Moves], place: str) -> Iterator[str]:
                 *lines,
                 f'for top in {" ".join(words)}; do move "$top"; done;'
                 if len(words) < 4
-                else wrapped("for top in", words, indent=_INDENT) + '; do move "$top"; done;',
+                else wrapped("for top in", words, indent=INDENT) + '; do move "$top"; done;',
                 f"rm -f {place}.1 {place}.2",
             ]
             yield f"{heading}\n" + " \\\n    ".join(steps)

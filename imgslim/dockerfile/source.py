@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgslim.errors import DockerfileError, UsageError
+from imgslim.runtimes.syntax_trees import parser
 from imgslim.sources.reference import is_reference
 
 if TYPE_CHECKING:
@@ -143,11 +144,10 @@ def goes_on() -> DockerfileError:
 def _parse(data: bytes) -> Node:
     """The syntax tree; its offsets are those of ``data``."""
     import tree_sitter_containerfile
-    from tree_sitter import Language, Parser
 
     escape = _escape(data)
     masked = _tokens(escape).sub(_mask, data)
-    root = Parser(Language(tree_sitter_containerfile.language())).parse(masked).root_node
+    root = parser(tree_sitter_containerfile.language()).parse(masked).root_node
     if root.has_error:
         last = data.rstrip().rpartition(b"\n")[2]
         if last.endswith(escape.encode()) and not last.lstrip().startswith(b"#"):

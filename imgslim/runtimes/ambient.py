@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
+from imgslim.accounts import accounts
 from imgslim.choices import Level
+from imgslim.globs import any_of, split_pattern
 from imgslim.model import (
     Entry,
     Finding,
@@ -27,7 +29,7 @@ from imgslim.model import (
     Severity,
     unique_size_bytes,
 )
-from imgslim.rootfs import Rootfs, glob_regex, split_pattern
+from imgslim.rootfs import Rootfs
 from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.elf import ElfFacts, elf_facts
 from imgslim.runtimes.elf.loader import Loader
@@ -80,8 +82,8 @@ class AmbientNeeds(Runtime):
         self._said: set[tuple[int, str]] = set()
         self._left_out: list[tuple[Row, _Trigger]] = []
         self._patterns = {c for row in self._rows for c in row.when if c.startswith("keeps ")}
-        globs = [glob_regex(pattern.removeprefix("keeps ")) for pattern in self._patterns]
-        self._interesting = re.compile("|".join(globs)).fullmatch
+        globs = (pattern.removeprefix("keeps ") for pattern in self._patterns)
+        self._interesting = any_of(globs).fullmatch
         for name, value, because in world.variables:
             triggers = self._triggers.setdefault(f"env {name}", {})
             triggers.setdefault(value, _Trigger(because, value))
@@ -327,11 +329,9 @@ def home_of(rootfs: Rootfs, user: str) -> str:
     """The home directory of the config's USER (a name or number, perhaps with ``:group``; ""
     means root) by passwd(5); "" when it has none there."""
     name = user.partition(":")[0] or "0"
-    for line in rootfs.read_text("/etc/passwd").splitlines():
-        fields = line.split(":")
-        if len(fields) >= 6 and name in (fields[0], fields[2]):
-            return fields[5] if fields[5].startswith("/") else ""
-    return ""
+    known = (a.home for a in accounts(rootfs) if name in (a.name, a.uid))
+    home = next(known, "")
+    return home if home.startswith("/") else ""
 
 
 def state_directories(rootfs: Rootfs) -> Iterator[Need]:
@@ -365,8 +365,7 @@ def _fileless(rootfs: Rootfs, directory: str) -> tuple[bool, list[str]]:
 @cache
 def _skips() -> Any:
     rows = load_table("state_directories")["skip"]
-    patterns = [glob_regex(path) for row in rows for path in row["paths"]]
-    return re.compile("|".join(patterns)).fullmatch
+    return any_of(path for row in rows for path in row["paths"]).fullmatch
 
 
 def _directory(path: str, reason: str, because: str) -> Need:

@@ -351,8 +351,8 @@ def _is_named(name: str, patterns: Iterable[str]) -> bool:
 
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
-    """A pattern that matches a name or path for which one of the globs holds: ``*`` within a
-    component, ``**`` over any number of them."""
+    """A pattern (for ``match``) of a name or path for which one of the globs holds: ``*`` within a
+    component, ``**`` any text. In ``globs.any_of`` the latter stands for whole components."""
     return re.compile("|".join(_glob_regex(pattern) for pattern in patterns))
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from imgslim.commands import resolve_command
-from imgslim.model import Finding, Group, Need, Problem, Severity
-from imgslim.tables import load_table
+from imgslim.model import Finding, Need, Problem, Severity
+from imgslim.runtimes.named_libraries import library_needs
+from imgslim.tables import building_commands
 from imgslim.world import World
 
 _META = re.compile(r"[*?{}\[\]<>()~&|\\$;'`\"\n#=%]")
@@ -18,16 +19,6 @@ doio.c, do_exec3)."""
 
 _SHELL = "/bin/sh"
 _NAME = re.compile(r"[A-Za-z][\w.+-]*")
-_LIBRARY_DIRECTORIES = (
-    "/usr/local/lib",
-    "/usr/local/lib/*-linux-*",
-    "/usr/lib",
-    "/lib",
-    "/usr/lib/*-linux-*",
-    "/lib/*-linux-*",
-    "/usr/lib64",
-    "/lib64",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +35,7 @@ def start_findings(
 ) -> Iterator[Finding]:
     """The commands that a source runs. Others than the app's ``own`` start tools that build only
     in order to build."""
-    building = _building()
+    building = building_commands()
     for start in starts:
         words = words_of(start)
         if words and (own or words[0].rpartition("/")[2] not in building):
@@ -70,36 +61,32 @@ def named_programs(
     world: World, starts: Sequence[Start], texts: Iterable[str], path: str
 ) -> Iterator[Finding]:
     """The installed programs whose names stand in the strings of a source that starts programs."""
-    known = _building() | {words[0] for start in starts if (words := words_of(start))}
-    found = []
-    for text in texts:
-        first = text.split(" ", 1)[0]
-        if _NAME.fullmatch(first) and first not in known and world.which(first):
-            found.append(first)
-            yield from resolve_command(world, (first,), path)
+    known = building_commands() | {words[0] for start in starts if (words := words_of(start))}
+    firsts = (text.split(" ", 1)[0] for text in texts)
+    names = (first for first in firsts if _NAME.fullmatch(first) and first not in known)
+    said = "starts programs, and has the names of installed ones in its strings"
+    yield from programs_by_name(world, names, path, said)
+
+
+def programs_by_name(world: World, names: Iterable[str], path: str, said: str) -> Iterator[Finding]:
+    """What those of ``names`` need that are installed; ``said`` is how a source, at ``path``, has
+    them."""
+    found = [name for name in dict.fromkeys(names) if world.which(name)]
+    for name in found:
+        yield from resolve_command(world, (name,), path)
     if found:
         yield Problem(
             "programs-by-name",
             Severity.INFO,
             path,
-            f"starts programs, and has the names of installed ones in its strings: "
-            f"{', '.join(sorted(set(found)))}",
+            f"{said}: {', '.join(sorted(found))}",
             "kept, in case it starts them",
         )
 
 
-def library_needs(world: World, name: str, path: str) -> Iterator[Need]:
+def literal_library(world: World, name: str, path: str) -> Iterator[Need]:
     """A library by the name in a call: FFI maps it to ``libNAME.so`` (FFI.map_library_name),
     Fiddle and FFI::Platypus open what they are given."""
-    if "/" in name:
-        yield Need(name, Group.LIBRARY, "libraries opened by name", path, optional=True)
-        return
     stem = name if name.startswith("lib") else f"lib{name}"
-    pattern = stem if ".so" in stem else f"{stem}.so*"
-    for directory in _LIBRARY_DIRECTORIES:
-        for entry in world.rootfs.glob(f"{directory}/{pattern}*"):
-            yield Need(entry.path, Group.LIBRARY, "libraries opened by name", path, optional=True)
-
-
-def _building() -> frozenset[str]:
-    return frozenset(load_table("shell")["building"]["commands"])
+    start = stem if ".so" in stem else f"{stem}.so"
+    return library_needs(world, name, path, f"{re.escape(start)}.*")

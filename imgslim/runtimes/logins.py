@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from imgslim.accounts import accounts
 from imgslim.choices import Level
 from imgslim.commands import name_of, resolve_command
 from imgslim.model import (
@@ -74,8 +75,8 @@ class LoginRuntime(Runtime):
 
     def _users(self) -> list[tuple[str, str]]:
         """Home and shell of those whom passwd(5) lets in; an empty shell means /bin/sh."""
-        rows = [line.split(":") for line in self.world.rootfs.read_text("/etc/passwd").splitlines()]
-        users = [(row[5], row[6].strip() or "/bin/sh") for row in rows if len(row) > 6]
+        known = accounts(self.world.rootfs)
+        users = [(account.home, account.shell.strip() or "/bin/sh") for account in known]
         return [(home, shell) for home, shell in users if name_of(shell) not in self._refusing]
 
     def _programs(self) -> Iterator[tuple[str, Entry]]:

@@ -62,6 +62,14 @@ def read_shebang(world: World, entry: Entry) -> Shebang | None:
     return parse_shebang(world.rootfs.read_bytes(entry, HEAD_BYTES))
 
 
+def is_script_for(world: World, entry: Entry, *words: str) -> bool:
+    """Whether the first line of a script has one of ``words``: the interpreter may be called
+    through ``env`` or a wrapper, or have a version in its name."""
+    shebang = read_shebang(world, entry)
+    parts = () if shebang is None else (shebang.interpreter, shebang.argument)
+    return any(word in part for word in words for part in parts)
+
+
 def program_of(world: World, shebang: Shebang, script: str) -> str | None:
     """The path of the program that in the end reads the script, ``env`` looked through.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from imgslim.commands import resolve_command
-from imgslim.model import Entry, Finding, Group, Need, Problem, Severity
+from imgslim.model import Entry, Finding, Group, Need
 from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.distro import is_of_libc, stands_alone
-from imgslim.tables import load_table
+from imgslim.runtimes.literal_starts import programs_by_name
+from imgslim.tables import building_commands, load_table
 from imgslim.world import World
 
 _STRING = re.compile(r"\"[^\"\n]{2,300}\"|'[^'\n]{2,300}'|`[^`\n]{2,300}`|%x\{[^}\n]+\}")
@@ -46,7 +46,6 @@ class UnknownPrograms(Runtime):
         table = load_table("unknown")["sources"]
         self._suffixes = tuple(table["suffixes"])
         self._foreign = tuple(table["of_others"])
-        self._building = frozenset(load_table("shell")["building"]["commands"])
 
     def command_needs(self, argv: Sequence[str], path: str, because: str) -> Iterable[Finding]:
         entry = self.world.rootfs.lookup(path)
@@ -80,16 +79,6 @@ class UnknownPrograms(Runtime):
     def _named_programs(self, entry: Entry) -> Iterator[Finding]:
         text = self.world.rootfs.read_bytes(entry).decode("utf-8", "replace")
         words = {word for string in _STRING.findall(text) for word in _WORD.findall(string)}
-        found: list[str] = []
-        for word in sorted(words - self._building):
-            if self.world.which(word):
-                found.append(word)
-                yield from resolve_command(self.world, (word,), entry.path)
-        if found:
-            yield Problem(
-                "programs-by-name",
-                Severity.INFO,
-                entry.path,
-                f"has the names of installed programs in its strings: {', '.join(found)}",
-                "kept, in case it starts them",
-            )
+        said = "has the names of installed programs in its strings"
+        names = sorted(words - building_commands())
+        return programs_by_name(self.world, names, entry.path, said)

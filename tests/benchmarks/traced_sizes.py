@@ -28,9 +28,9 @@ from fixtures.build import Fixture, load_fixtures
 from imgslim.archive import Settings, write_archive
 from imgslim.build import build_slim
 from imgslim.choices import Choices, Level
+from imgslim.globs import glob_regex
 from imgslim.model import Entry, Keep, Plan, unique_size_bytes
 from imgslim.pipeline import Analysis, OpenedImage, derive_plan, open_world, rewrite
-from imgslim.rootfs import glob_regex
 from tests.benchmarks.trace import Recording, Tracer, looked_at_paths, used_files
 from tests.containers import Answer, answers
 

@@ -161,6 +161,13 @@ def elf_facts(rootfs: Rootfs, entry: Entry) -> ElfFacts | None:
         return cache.setdefault(entry.inode, facts)
 
 
+def is_program_called(rootfs: Rootfs, entry: Entry, name: re.Pattern[str]) -> bool:
+    """Whether an entry is an executable of native code whose whole name is as ``name`` has it."""
+    if not entry.is_executable or not name.fullmatch(entry.path.rpartition("/")[2]):
+        return False
+    return elf_facts(rootfs, entry) is not None
+
+
 def read_facts(stream: IO[bytes]) -> ElfFacts | None:
     """Read the facts from a seekable stream; None for a damaged or truncated file."""
     try:

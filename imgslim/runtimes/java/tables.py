@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from imgslim.choices import Level
-from imgslim.rootfs import glob_regex
+from imgslim.globs import any_of
 from imgslim.tables import load_table
 
 
@@ -80,7 +80,7 @@ def parts() -> tuple[Part, ...]:
         Part(
             unit=row["unit"],
             level=Level(row["level"]),
-            paths=_any_of(row["paths"]),
+            paths=any_of(row["paths"]),
             programs=frozenset(row.get("programs", ())),
             classes=tuple(row.get("classes", ())),
             options=tuple(row.get("options", ())),
@@ -151,7 +151,3 @@ def installed_paths() -> tuple[str, ...]:
 def library_directories() -> tuple[str, ...]:
     """Where native libraries are looked for by name (globs)."""
     return tuple(load_table("java")["library_path"]["directories"])
-
-
-def _any_of(patterns: list[str]) -> re.Pattern[str]:
-    return re.compile("|".join(glob_regex(pattern) for pattern in patterns))

@@ -17,6 +17,8 @@ from imgslim.runtimes.node.source import Facts, read_source
 from imgslim.runtimes.node.tables import node_table
 from imgslim.runtimes.node.units import is_code
 from imgslim.runtimes.node.values import CWD, Value
+from imgslim.runtimes.script import is_script_for
+from imgslim.world import World
 
 _MENTIONED = re.compile(r"node_modules/((?:@[\w.-]+/)?[\w.-]+)")
 
@@ -63,11 +65,10 @@ class NodeClosure(PackageClosure):
         extension = posixpath.splitext(path)[1]
         if extension and not is_code(path):
             return Facts()
-        data = self.world.rootfs.read_bytes(entry)
         is_script = not extension and path in self.running  # bin/www
-        if not is_code(path) and not is_script and not is_node_script(data):
+        if not is_code(path) and not is_script and not is_node_script(self.world, entry):
             return Facts()
-        return read_source(data, extension)
+        return read_source(self.world.rootfs.read_bytes(entry), extension)
 
     def read_settings(self, path: str) -> None:
         """A JSON file that a command line names: its strings are files and packages."""
@@ -259,10 +260,9 @@ class NodeClosure(PackageClosure):
                 self.name(package_name(text)[0], directory, path, line)
 
 
-def is_node_script(data: bytes) -> bool:
-    """Whether a file's beginning says that Node.js runs it."""
-    first = data[:128].partition(b"\n")[0]
-    return first.startswith(b"#!") and (b"node" in first or b"tsx" in first)
+def is_node_script(world: World, entry: Entry) -> bool:
+    """Whether a file's first line says that Node.js runs it."""
+    return is_script_for(world, entry, "node", "tsx")
 
 
 def _strings_in(value: object) -> Iterator[str]:

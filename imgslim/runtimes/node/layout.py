@@ -6,9 +6,8 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-from imgslim.commands import name_of
 from imgslim.model import Claim, Entry, Origin, OriginKind, Scope
-from imgslim.runtimes.elf import elf_facts
+from imgslim.runtimes.elf import elf_facts, is_program_called
 from imgslim.runtimes.node.packages import FOLDER, PackageTree
 from imgslim.runtimes.node.tables import node_table
 from imgslim.world import World
@@ -23,9 +22,7 @@ _VOLTA = "/.volta/"
 
 def is_interpreter(world: World, entry: Entry) -> bool:
     """Whether an entry is a Node.js program."""
-    if not entry.is_executable or not _INTERPRETER.fullmatch(name_of(entry.path)):
-        return False
-    return elf_facts(world.rootfs, entry) is not None
+    return is_program_called(world.rootfs, entry, _INTERPRETER)
 
 
 def is_other_runtime(world: World, entry: Entry) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from imgslim.commands import resolve_command
 from imgslim.model import Finding, Group, Need
 from imgslim.runtimes.node.source import Start
-from imgslim.tables import load_table
+from imgslim.tables import building_commands
 from imgslim.world import World
 
 _SHELL = "/bin/sh"
@@ -20,7 +20,7 @@ def program_findings(
 ) -> Iterator[Finding]:
     """The commands behind ``starts`` that are in the image; of packages (``own`` unset) no
     compilers and installers, which they name for their own development."""
-    building = frozenset(() if own else load_table("shell")["building"]["commands"])
+    building = frozenset() if own else building_commands()
     for start in starts:
         if start.in_shell:
             yield Need(_SHELL, Group.PROGRAM, "shell that sources start", path, line=start.line)

@@ -84,7 +84,7 @@ class NodeRuntime(Runtime):
             self.closure.take_own(entry)
         elif not self._any:
             return
-        elif entry.is_executable and self._is_script(entry):
+        elif entry.is_executable and is_node_script(self.world, entry):
             self.closure.take_own(entry)
         elif is_other_runtime(self.world, entry):
             self._others = True
@@ -110,7 +110,7 @@ class NodeRuntime(Runtime):
             yield from self._manage(parse_manager_argv(manager, argv), path, because)
         elif is_third_party(path):
             yield from self._package_program(argv, path, because)
-        elif self._is_script(entry):
+        elif is_node_script(self.world, entry):
             self._run(Target(path, path), because)
             self._hint_files(argv[1:], because)
 
@@ -207,9 +207,6 @@ class NodeRuntime(Runtime):
             self.closure.count(task.directory)
         yield from self.tasks.findings(task, manager, because)
 
-    def _is_script(self, entry: Entry) -> bool:
-        return entry.is_file and is_node_script(self.world.rootfs.read_bytes(entry, 128))
-
     def settle(self, kept: KeptPaths) -> Iterable[Finding]:
         if not self._any and not self._interpreters:
             return
@@ -259,7 +256,7 @@ class NodeRuntime(Runtime):
             return ", ".join([self._node_label(entry.path), *self._app_labels()])
         if not entry.is_file:
             return None
-        runs = self._is_script(entry)
+        runs = is_node_script(self.world, entry)
         third_party = is_third_party(entry.path)
         if not runs and not (third_party and is_code(entry.path)):
             return None

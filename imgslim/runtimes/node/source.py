@@ -18,12 +18,12 @@ from imgslim.runtimes.node.values import (
     evaluate,
     function_name,
     options_of,
-    text_of,
     words_of,
 )
+from imgslim.runtimes.syntax_trees import Grammar, captures, grammar, line_of, text_of
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Query
+    from tree_sitter import Node
 
 _LARGEST_BYTES = 8 << 20
 """A bundle of that size has its modules inside; the grammar would take seconds for it."""
@@ -84,35 +84,35 @@ def read_source(data: bytes, extension: str) -> Facts:
         facts.dynamic += [1] if data else []
         return facts
     try:
-        captures = _captures(data, extension)
-        _read(captures, facts, any(m in data for m in node_table().call_markers))
+        found = captures(data, _grammar(extension))
+        _read(found, facts, any(m in data for m in node_table().call_markers))
     except RecursionError:
         facts.dynamic.append(1)
     return facts
 
 
-def _read(captures: dict[str, list[Node]], facts: Facts, starts_programs: bool) -> None:
+def _read(found: dict[str, list[Node]], facts: Facts, starts_programs: bool) -> None:
     requirers = {"require"}
-    for node in captures.get("variable", ()):
+    for node in found.get("variable", ()):
         name, given = node.child_by_field_name("name"), node.child_by_field_name("value")
         if name is None or given is None:
             continue
         facts.variables.setdefault(text_of(name), given)
         if given.type == "call_expression" and function_name(given) == "createRequire":
             requirers.add(text_of(name))
-    for node in captures.get("import", ()):
-        facts.modules += [(value, _line(node)) for value in evaluate(node, facts.variables)]
-    for node in captures.get("call", ()):
+    for node in found.get("import", ()):
+        facts.modules += [(value, line_of(node)) for value in evaluate(node, facts.variables)]
+    for node in found.get("call", ()):
         _call(node, facts, requirers, starts_programs)
-    for node in captures.get("new", ()):
+    for node in found.get("new", ()):
         _new(node, facts)
-    for node in captures.get("directory", ()):
+    for node in found.get("directory", ()):
         _directory(node, facts)
-    for node in captures.get("string", ()):
+    for node in found.get("string", ()):
         text = evaluate(node)[0].text
         if len(text) <= _LONGEST_STRING:
-            facts.strings.setdefault(text, _line(node))
-    facts.dynamic += [_line(n) for n in captures.get("alias", ()) if _is_handed_on(n)]
+            facts.strings.setdefault(text, line_of(node))
+    facts.dynamic += [line_of(n) for n in found.get("alias", ()) if _is_handed_on(n)]
 
 
 def _call(node: Node, facts: Facts, requirers: set[str], starts_programs: bool) -> None:
@@ -127,8 +127,8 @@ def _call(node: Node, facts: Facts, requirers: set[str], starts_programs: bool) 
         return
     name = function_name(node)
     if name in ("join", "resolve"):
-        found = evaluate(node, facts.variables)
-        facts.files += [(value, _line(node)) for value in found if value.based]
+        values = evaluate(node, facts.variables)
+        facts.files += [(value, line_of(node)) for value in values if value.based]
         return
     kind = node_table().calls.get(name) if starts_programs else None
     if kind is None or not arguments:
@@ -138,7 +138,7 @@ def _call(node: Node, facts: Facts, requirers: set[str], starts_programs: bool) 
         return
     in_shell = kind == "line" or "shell" in options_of(arguments)
     for words in words_of(arguments, facts.variables, line=kind == "line"):
-        facts.starts.append(Start(words, in_shell, _line(node)))
+        facts.starts.append(Start(words, in_shell, line_of(node)))
 
 
 def _is_require(function: Node, requirers: set[str]) -> bool:
@@ -155,7 +155,7 @@ def _is_require(function: Node, requirers: set[str]) -> bool:
 
 def _module(argument: Node, facts: Facts) -> None:
     values = evaluate(argument, facts.variables)
-    line = _line(argument)
+    line = line_of(argument)
     for value in values:
         if value.text or value.based:
             facts.modules.append((value, line))
@@ -166,7 +166,7 @@ def _module(argument: Node, facts: Facts) -> None:
 def _file(argument: Node, facts: Facts) -> None:
     for value in evaluate(argument, facts.variables):
         if value.text:
-            facts.files.append((value, _line(argument)))
+            facts.files.append((value, line_of(argument)))
 
 
 def _new(node: Node, facts: Facts) -> None:
@@ -176,7 +176,7 @@ def _new(node: Node, facts: Facts) -> None:
         arguments = arguments_of(node)
         if name.endswith("URL"):
             values = [v for v in evaluate(node, facts.variables) if v.based]
-            facts.files += [(value, _line(node)) for value in values]
+            facts.files += [(value, line_of(node)) for value in values]
         elif arguments:
             _file(arguments[0], facts)
 
@@ -200,7 +200,7 @@ def _directory(node: Node, facts: Facts) -> None:
         elif around.type not in ("arguments", "template_substitution", "parenthesized_expression"):
             break
         around = around.parent
-    facts.files += [(value, _line(node)) for value in best]
+    facts.files += [(value, line_of(node)) for value in best]
 
 
 def _is_handed_on(node: Node) -> bool:
@@ -217,32 +217,15 @@ def _is_handed_on(node: Node) -> bool:
     return parent.type in ("arguments", "variable_declarator", "assignment_expression", "pair")
 
 
-def _captures(data: bytes, extension: str) -> dict[str, list[Node]]:
-    from tree_sitter import Parser, QueryCursor
-
-    language, query = _grammar(extension)
-    found = QueryCursor(query).captures(Parser(language).parse(data).root_node)
-    return {name: sorted(nodes, key=lambda node: node.start_byte) for name, nodes in found.items()}
-
-
 @cache
-def _grammar(extension: str) -> tuple[Any, Query]:
-    # Imported late: most images are analysed for something else, and it costs time.
-    from tree_sitter import Language, Query
-
+def _grammar(extension: str) -> Grammar:
     if extension in (".ts", ".mts", ".cts", ".tsx"):
         import tree_sitter_typescript as typescript
 
         pointer = (
             typescript.language_tsx() if extension == ".tsx" else typescript.language_typescript()
         )
-        language = Language(pointer)
-        return language, Query(language, _QUERY + _TYPED_QUERY)
+        return grammar(pointer, _QUERY + _TYPED_QUERY)
     import tree_sitter_javascript as javascript
 
-    language = Language(javascript.language())
-    return language, Query(language, _QUERY)
-
-
-def _line(node: Node) -> int:
-    return int(node.start_point[0]) + 1
+    return grammar(javascript.language(), _QUERY)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from imgslim.rootfs import glob_regex
+from imgslim.globs import any_of
 from imgslim.tables import load_table
 
 
@@ -89,24 +89,20 @@ def node_table() -> NodeTable:
         left_out=tuple(
             Left(
                 row["what"],
-                _any_of(row["paths"]),
+                any_of(row["paths"]),
                 tuple(row.get("beside", ())),
                 tuple(row.get("unless", ())),
             )
             for row in table["left_out"]
         ),
         spare=tuple(
-            Spare(row["package"], _any_of(row["dependencies"]), tuple(row["unless_files"]))
+            Spare(row["package"], any_of(row["dependencies"]), tuple(row["unless_files"]))
             for row in table["spare"]
         ),
-        brings=tuple((row["package"], _any_of(row["packages"])) for row in table["brings"]),
+        brings=tuple((row["package"], any_of(row["packages"])) for row in table["brings"]),
         runtime_symbol=table["other_runtimes"]["symbol"].encode(),
         smallest_runtime_bytes=table["other_runtimes"]["smallest_bytes"],
         unread=tuple(table["mentions"]["skipped"]),
         clutter=frozenset(table["clutter"]["names"]),
         architectures=table["platform"]["architectures"],
     )
-
-
-def _any_of(globs: Sequence[str]) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{glob_regex(glob)})" for glob in globs))

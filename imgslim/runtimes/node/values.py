@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from imgslim.runtimes.syntax_trees import text_of
+
 if TYPE_CHECKING:
     from tree_sitter import Node
 
@@ -70,11 +72,6 @@ def evaluate(
     if kind == "new_expression":
         return _constructed(node, names, depth)
     return (UNKNOWN,)
-
-
-def text_of(node: Node) -> str:
-    """The source of a node."""
-    return (node.text or b"").decode("utf-8", "surrogateescape")
 
 
 def arguments_of(call: Node) -> list[Node]:

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from imgslim.model import Entry
 from imgslim.rootfs import Rootfs
-from imgslim.runtimes.elf import elf_facts
+from imgslim.runtimes.elf import is_program_called
 from imgslim.tables import load_table
 
 _INTERPRETER = re.compile(r"perl(?:-?5[\d.]*(?:-[\w-]+)?)?")
@@ -61,10 +61,7 @@ def embeds(entry: Entry) -> bool:
 
 def is_interpreter(rootfs: Rootfs, entry: Entry) -> bool:
     """Whether an entry is a program called as Perl's interpreter is."""
-    name = entry.path.rpartition("/")[2]
-    if not entry.is_executable or not _INTERPRETER.fullmatch(name):
-        return False
-    return elf_facts(rootfs, entry) is not None
+    return is_program_called(rootfs, entry, _INTERPRETER)
 
 
 def find_homes(rootfs: Rootfs) -> tuple[PerlHome, ...]:

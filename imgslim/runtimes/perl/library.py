@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
 from imgslim.choices import Level
+from imgslim.globs import any_of
 from imgslim.model import Entry, Group, Need
-from imgslim.rootfs import Rootfs, glob_regex
+from imgslim.rootfs import Rootfs
 from imgslim.runtimes.base import KeptPaths
 from imgslim.runtimes.perl.layout import PerlHome
 from imgslim.tables import load_table
@@ -28,13 +29,13 @@ class Part:
 @cache
 def parts() -> tuple[Part, ...]:
     """The rows ``[[part]]`` of ``perl.toml``."""
-    return tuple(Part(row["unit"], _any_of(row["files"])) for row in load_table("perl")["part"])
+    return tuple(Part(row["unit"], any_of(row["files"])) for row in load_table("perl")["part"])
 
 
 @cache
 def always() -> re.Pattern[str]:
     """What every Perl loads."""
-    return _any_of(load_table("perl")["interpreter"]["always"])
+    return any_of(load_table("perl")["interpreter"]["always"])
 
 
 class Library:
@@ -137,7 +138,3 @@ class Library:
                 part = self.part_of(name)
                 other = "documents" if name.endswith(_DOCUMENTS) else "modules that nothing loads"
                 yield (part.unit if part is not None else other), entry
-
-
-def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{glob_regex(pattern)})" for pattern in patterns))

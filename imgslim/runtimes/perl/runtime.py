@@ -24,15 +24,14 @@ from imgslim.model import (
     unique_size_bytes,
 )
 from imgslim.runtimes.base import KeptPaths, Runtime
-from imgslim.runtimes.literal_starts import library_needs, named_programs, start_findings
+from imgslim.runtimes.literal_starts import literal_library, named_programs, start_findings
 from imgslim.runtimes.perl.invoke import parse_perl
 from imgslim.runtimes.perl.layout import PerlHome, embeds, find_homes, is_interpreter
 from imgslim.runtimes.perl.library import Library
 from imgslim.runtimes.perl.source import Facts, is_module_name, read_source
+from imgslim.runtimes.script import is_script_for
 from imgslim.tables import load_table
 from imgslim.world import World
-
-_HEAD_BYTES = 256
 
 
 class _Trust(IntEnum):
@@ -99,7 +98,7 @@ class PerlRuntime(Runtime):
             if target is not None and target.is_file:
                 yield Need(script, Group.PROGRAM, "programs that run", because)
                 self._pending.append((target, _Trust.OWN))
-        elif self._is_script(entry):
+        elif is_script_for(self.world, entry, "perl"):
             self._pending.append((entry, _Trust.OWN))
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
@@ -113,15 +112,11 @@ class PerlRuntime(Runtime):
         owned = self.world.packages.owner(path) is not None
         if owned and not is_source:
             return ()
-        if is_source or ("." not in name_of(path) and self._is_script(entry)):
+        if is_source or ("." not in name_of(path) and is_script_for(self.world, entry, "perl")):
             tests = frozenset(table["tests"])
             if owned or tests.isdisjoint(path.split("/")):
                 self._pending.append((entry, _Trust.BESIDE if owned else _Trust.OWN))
         return ()
-
-    def _is_script(self, entry: Entry) -> bool:
-        head = self.world.rootfs.read_bytes(entry, _HEAD_BYTES) if entry.is_file else b""
-        return head.startswith(b"#!") and b"perl" in head.partition(b"\n")[0]
 
     def _use(self, path: str) -> Iterator[Finding]:
         if path in self._interpreters:
@@ -167,7 +162,7 @@ class PerlRuntime(Runtime):
             return
         yield from start_findings(self.world, facts.starts, path, own=own)
         for name in facts.libraries:
-            yield from library_needs(self.world, name, path)
+            yield from literal_library(self.world, name, path)
         if own and (facts.starts or facts.starts_unknown):
             yield from named_programs(self.world, facts.starts, facts.texts, path)
         if own and facts.dynamic:
@@ -286,7 +281,7 @@ class PerlRuntime(Runtime):
             return None
         if is_interpreter(self.world.rootfs, entry):
             return ", ".join([f"Perl {self.homes[0].version}", *self._frameworks()])
-        if entry.is_executable and self._is_script(entry):
+        if entry.is_executable and is_script_for(self.world, entry, "perl"):
             return ", ".join(["Perl script", *self._frameworks()])
         return None
 

@@ -6,16 +6,16 @@ Read from the syntax tree of the tree-sitter grammar.
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imgslim.runtimes.literal_starts import Start
+from imgslim.runtimes.syntax_trees import Grammar, captures, grammar, line_of, text_of
 from imgslim.tables import load_table
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Query
+    from tree_sitter import Node
 
 _LARGEST_BYTES = 4 << 20
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:(?:::|')\w+)*")
@@ -58,26 +58,26 @@ def read_source(data: bytes) -> Facts:
     facts = Facts()
     if not data or len(data) > _LARGEST_BYTES:
         return facts
-    captures = _captures(data)
-    for node in captures.get("use", ()):
+    found = captures(data, _grammar())
+    for node in found.get("use", ()):
         _use(node, facts)
-    for node in (*captures.get("require", ()), *captures.get("eval", ())):
+    for node in (*found.get("require", ()), *found.get("eval", ())):
         _require(node, facts)
-    for node in captures.get("call", ()):
+    for node in found.get("call", ()):
         _call(node, facts)
-    for node in captures.get("command", ()):
+    for node in found.get("command", ()):
         _start([node], facts)
-    for node in captures.get("class", ()):
-        facts.texts.setdefault(_text(node), _line(node))
-    for node in (*captures.get("string", ()), *captures.get("bare", ())):
+    for node in found.get("class", ()):
+        facts.texts.setdefault(text_of(node), line_of(node))
+    for node in (*found.get("string", ()), *found.get("bare", ())):
         text, complete = literal(node)
         if complete:
-            facts.texts.setdefault(text, _line(node))
+            facts.texts.setdefault(text, line_of(node))
         if match := _SOURCE_NAME.match(text):
-            facts.texts.setdefault(match[1], _line(node))
-    for node in captures.get("words", ()):
+            facts.texts.setdefault(match[1], line_of(node))
+    for node in found.get("words", ()):
         for word in _words_in(node):
-            facts.texts.setdefault(word, _line(node))
+            facts.texts.setdefault(word, line_of(node))
     return facts
 
 
@@ -89,7 +89,7 @@ def is_module_name(text: str) -> bool:
 def literal(node: Node) -> tuple[str, bool]:
     """The text of a string and whether it is all of it: up to what is interpolated, else."""
     if node.type in ("autoquoted_bareword", "bareword"):
-        return _text(node).lstrip("-"), True
+        return text_of(node).lstrip("-"), True
     if node.type not in _STRINGS:
         return "", False
     content = next((c for c in node.named_children if c.type == "string_content"), None)
@@ -104,9 +104,9 @@ def literal(node: Node) -> tuple[str, bool]:
 
 def _use(node: Node, facts: Facts) -> None:
     package = node.child_by_field_name("module")
-    if package is not None and not _text(node).startswith("no "):
-        name = _text(package)
-        facts.modules.setdefault(name, _line(node))
+    if package is not None and not text_of(node).startswith("no "):
+        name = text_of(package)
+        facts.modules.setdefault(name, line_of(node))
         if name in load_table("perl")["calls"]["bases"]:
             _name_all(node, facts)
 
@@ -119,10 +119,10 @@ def _name_all(node: Node, facts: Facts) -> None:
         if child.type in _STRINGS:
             text, complete = literal(child)
             if complete and is_module_name(text):
-                facts.modules.setdefault(text, _line(node))
+                facts.modules.setdefault(text, line_of(node))
         elif child.type == "quoted_word_list":
             for word in filter(is_module_name, _words_in(child)):
-                facts.modules.setdefault(word, _line(node))
+                facts.modules.setdefault(word, line_of(node))
         else:
             pending += child.named_children
 
@@ -134,25 +134,25 @@ def _require(node: Node, facts: Facts) -> None:
             child.named_children[0] if child.type == "filename" and child.named_children else child
         )
         if inner.type in ("bareword", "package"):
-            facts.modules.setdefault(_text(inner), _line(node))
+            facts.modules.setdefault(text_of(inner), line_of(node))
         elif inner.type in _STRINGS:
             text, complete = literal(inner)
             if node.type == "eval_expression" and child.type != "filename":
                 for name in _REQUIRE.findall(text):
-                    facts.modules.setdefault(name, _line(node))
+                    facts.modules.setdefault(name, line_of(node))
                 if text.rstrip().endswith(("require", "use")) and not complete:
-                    facts.dynamic.append(_line(node))
+                    facts.dynamic.append(line_of(node))
             elif complete and text:
                 facts.files.append(text)
             elif not complete and node.type == "require_expression":
-                facts.dynamic.append(_line(node))
+                facts.dynamic.append(line_of(node))
         elif node.type == "require_expression":
-            facts.dynamic.append(_line(node))
+            facts.dynamic.append(line_of(node))
 
 
 def _call(node: Node, facts: Facts) -> None:
     function = node.child_by_field_name("function")
-    name = _text(function).rpartition("::")[2] if function is not None else ""
+    name = text_of(function).rpartition("::")[2] if function is not None else ""
     arguments = _arguments(node)
     table = load_table("perl")["calls"]
     if name in table["starts"]:
@@ -175,7 +175,7 @@ def _open(arguments: list[Node], facts: Facts) -> None:
     elif mode.strip().startswith("|") or mode.strip().endswith("|"):
         line = mode.strip().strip("|").strip()
         if line:
-            facts.starts.append(Start((line,), in_shell=True, line=_line(arguments[0])))
+            facts.starts.append(Start((line,), in_shell=True, line=line_of(arguments[0])))
 
 
 def _start(arguments: list[Node], facts: Facts) -> None:
@@ -194,7 +194,7 @@ def _start(arguments: list[Node], facts: Facts) -> None:
     if not text:
         facts.starts_unknown = True
     elif len(members) == 1:
-        facts.starts.append(Start((text,), in_shell=True, line=_line(members[0])))
+        facts.starts.append(Start((text,), in_shell=True, line=line_of(members[0])))
     else:
         words = [text]
         for member in members[1:]:
@@ -202,7 +202,7 @@ def _start(arguments: list[Node], facts: Facts) -> None:
             if not is_whole or member.type not in _STRINGS:
                 break
             words.append(word)
-        facts.starts.append(Start(tuple(words), in_shell=False, line=_line(members[0])))
+        facts.starts.append(Start(tuple(words), in_shell=False, line=line_of(members[0])))
 
 
 def _arguments(node: Node) -> list[Node]:
@@ -214,33 +214,11 @@ def _arguments(node: Node) -> list[Node]:
 
 def _words_in(node: Node) -> list[str]:
     content = next((c for c in node.named_children if c.type == "string_content"), None)
-    return _text(content).split() if content is not None else []
-
-
-def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "surrogateescape")
-
-
-def _captures(data: bytes) -> dict[str, list[Node]]:
-    from tree_sitter import Parser, QueryCursor
-
-    language, query = _grammar()
-    found = QueryCursor(query).captures(Parser(language).parse(data).root_node)
-    return {name: sorted(nodes, key=lambda node: node.start_byte) for name, nodes in found.items()}
+    return text_of(content).split() if content is not None else []
 
 
 @cache
-def _grammar() -> tuple[Any, Query]:
-    # Imported late: most images are analysed for something else, and it costs time.
+def _grammar() -> Grammar:
     import tree_sitter_perl
-    from tree_sitter import Language, Query
 
-    with warnings.catch_warnings():
-        # Its binding hands over a plain pointer, which py-tree-sitter takes and frowns upon.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        language = Language(tree_sitter_perl.language())
-    return language, Query(language, _QUERY)
-
-
-def _line(node: Node) -> int:
-    return int(node.start_point[0]) + 1
+    return grammar(tree_sitter_perl.language(), _QUERY)

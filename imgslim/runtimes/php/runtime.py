@@ -41,11 +41,11 @@ from imgslim.runtimes.php.programs import (
 from imgslim.runtimes.php.settings import Setting
 from imgslim.runtimes.php.source import LARGEST_SOURCE_BYTES, Facts, only_defines, read_source
 from imgslim.runtimes.php.tables import php_table
-from imgslim.tables import load_table
+from imgslim.runtimes.script import is_script_for
+from imgslim.tables import building_commands
 from imgslim.world import World
 
 _SUFFIXES = (".php", ".phtml", ".inc", ".phar", ".module", ".install", ".theme")
-_FIRST_LINE = b"php"
 _PACKAGES = "composer packages"
 _OPTIONS_WITH_VALUE = ("-c", "-d", "-z", "-t", "-B", "-R", "-F", "-E", "-S", "-y", "-p", "-g")
 _MENTIONS = (b"exec", b"system", b"passthru", b"popen", b"proc_open", b"mail", b"`", b"Process")
@@ -130,10 +130,7 @@ class PhpRuntime(Runtime):
             return False
         if entry.path.endswith(_SUFFIXES):
             return True
-        if not entry.is_executable:
-            return False
-        head = self.world.rootfs.read_bytes(entry, 128)
-        return head.startswith(b"#!") and _FIRST_LINE in head.split(b"\n", 1)[0]
+        return entry.is_executable and is_script_for(self.world, entry, "php")
 
     def settle(self, kept: KeptPaths) -> Iterable[Finding]:
         if not self._programs:
@@ -259,7 +256,7 @@ class PhpRuntime(Runtime):
         yield Need(
             "/bin/sh", Group.PROGRAM, "shell of PHP's program execution", path, optional=True
         )
-        building = frozenset(load_table("shell")["building"]["commands"])
+        building = building_commands()
         found: set[str] = set()
         for line, is_whole in sorted(facts.commands):
             words = split_words(line)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
 from imgslim.runtimes.php.tables import php_table
+from imgslim.runtimes.syntax_trees import parser
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -52,11 +52,8 @@ class Facts:
 @cache
 def _parser() -> Parser:
     import tree_sitter_php
-    from tree_sitter import Language, Parser
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return Parser(Language(tree_sitter_php.language_php()))
+    return parser(tree_sitter_php.language_php())
 
 
 def read_source(source: bytes) -> Facts:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
 
 from imgslim.commands import resolve_command
 from imgslim.model import Finding, Group, Need, Problem, Severity
 from imgslim.runtimes.elf.ldcache import parse_cache
+from imgslim.runtimes.named_libraries import library_directories, library_needs
 from imgslim.runtimes.python.source import Call, Code
 from imgslim.runtimes.python.tables import hidden
-from imgslim.tables import load_table
+from imgslim.tables import building_commands
 from imgslim.world import World
 
 _SHELL = "/bin/sh"
@@ -65,7 +65,7 @@ def program_findings(world: World, path: str, calls: Iterable[Call]) -> Iterator
 def literal_commands(world: World, path: str, code: Code) -> Iterator[Finding]:
     """Commands that the user's own code holds as text, to run them in some way: lists that start
     with the name of an installed program, and lines that look like one's command line."""
-    building = frozenset(load_table("shell")["building"]["commands"])
+    building = building_commands()
     for row in dict.fromkeys(code.rows):
         if _PROGRAM.fullmatch(row[0]) and world.which(row[0]):
             yield from resolve_command(world, row, path)
@@ -107,9 +107,10 @@ def library_findings(world: World, path: str, calls: Iterable[Call]) -> Iterator
         if kind == "find":
             yield from _find_library_needs(world, path, name)
             if isinstance(name, str):
-                yield from _library_needs(world, f"lib{name}.so", path, prefix=True)
+                link = f"lib{name}.so"
+                yield from library_needs(world, link, path, rf"{re.escape(link)}(\..*)?")
         elif kind == "library" and isinstance(name, str) and ".so" in name:
-            yield from _library_needs(world, name, path, prefix=False)
+            yield from library_needs(world, name, path, re.escape(name))
 
 
 def _find_library_needs(world: World, path: str, name: object) -> Iterator[Finding]:
@@ -150,35 +151,3 @@ def _only_the_linker_finds(world: World, name: str) -> bool:
 def _cached_sonames(world: World) -> Iterable[str]:
     cache_file = world.rootfs.lookup("/etc/ld.so.cache")
     return parse_cache(world.rootfs.read_bytes(cache_file)) if cache_file else ()
-
-
-def _library_needs(world: World, name: str, path: str, *, prefix: bool) -> Iterator[Need]:
-    if "/" in name:
-        yield Need(name, Group.LIBRARY, "libraries opened by name", path, optional=True)
-        return
-    for directory in library_directories(world):
-        for child in world.rootfs.children(directory):
-            fits = child.startswith(f"{name}.") if prefix else child == name
-            if fits or child == name:
-                found = f"{directory}/{child}"
-                yield Need(found, Group.LIBRARY, "libraries opened by name", path, optional=True)
-
-
-def library_directories(world: World) -> tuple[str, ...]:
-    """The directories where a loader finds libraries by soname, canonical: LD_LIBRARY_PATH and
-    the usual ones (ld.so(8), /etc/ld.so.conf.d of the distributions, musl's default path)."""
-    named = (world.config.env_value("LD_LIBRARY_PATH") or "").split(":")
-    usual = ["/lib", "/usr/lib", "/usr/local/lib", "/lib64", "/usr/lib64", "/usr/local/lib64"]
-    usual += [
-        f"{top}/{name}"
-        for top in ("/lib", "/usr/lib")
-        for name in world.rootfs.children(world.rootfs.resolve(top).path)
-        if _multiarch().fullmatch(name)
-    ]
-    places = [world.rootfs.resolve(place).path for place in (*named, *usual) if place]
-    return tuple(dict.fromkeys(places))
-
-
-@cache
-def _multiarch() -> re.Pattern[str]:
-    return re.compile(r"[a-z0-9_]+-linux-[a-z0-9_]+")

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from imgslim.commands import join
-from imgslim.runtimes.ruby.source import arguments_of, calls_in, evaluate, text_of
+from imgslim.runtimes.ruby.source import arguments_of, calls_in, evaluate
 from imgslim.runtimes.ruby.tables import ruby_table
+from imgslim.runtimes.syntax_trees import text_of
 from imgslim.world import World
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from imgslim.choices import Level
+from imgslim.globs import glob_regex
 from imgslim.model import Entry, Finding, Group, Need, Scope
-from imgslim.rootfs import glob_regex
-from imgslim.runtimes.literal_starts import library_needs, named_programs, start_findings
+from imgslim.runtimes.literal_starts import literal_library, named_programs, start_findings
 from imgslim.runtimes.ruby.bundle import Bundle, active_groups
 from imgslim.runtimes.ruby.gems import Gem, GemIndex
 from imgslim.runtimes.ruby.library import Library, words_in
@@ -283,7 +283,7 @@ class RubyClosure:
     def _calls_out(self, facts: Facts, path: str, own: bool) -> Iterator[Finding]:
         yield from start_findings(self.world, facts.starts, path, own=own)
         for name, _ in facts.libraries:
-            yield from library_needs(self.world, name, path)
+            yield from literal_library(self.world, name, path)
         if own and (facts.starts or facts.starts_unknown):
             yield from named_programs(self.world, facts.starts, facts.strings, path)
 

@@ -19,9 +19,9 @@ from imgslim.runtimes.ruby.library import Library
 from imgslim.runtimes.ruby.reach import RubyClosure
 from imgslim.runtimes.ruby.source import read_source
 from imgslim.runtimes.ruby.tables import ruby_table
+from imgslim.runtimes.script import is_script_for
 from imgslim.world import World
 
-_HEAD_BYTES = 256
 _BUNDLERS = frozenset(("bundle", "bundler"))
 
 
@@ -66,7 +66,7 @@ class RubyRuntime(Runtime):
             return
         if is_interpreter(self.world.rootfs, entry):
             yield from self._ruby(argv, because)
-        elif self._is_script(entry):
+        elif is_script_for(self.world, entry, "ruby"):
             self._program(path)
             yield from self._script(path, tuple(argv[1:]), because)
 
@@ -169,12 +169,8 @@ class RubyRuntime(Runtime):
             self._tasks.append(entry)
         elif table.tests.isdisjoint(directory.split("/")) and not name.endswith(".gemspec"):
             is_source = name.endswith(table.suffixes) or name in table.source_names
-            if is_source or ("." not in name and self._is_script(entry)):
+            if is_source or ("." not in name and is_script_for(self.world, entry, "ruby")):
                 self._own.append(entry)
-
-    def _is_script(self, entry: Entry) -> bool:
-        head = self.world.rootfs.read_bytes(entry, _HEAD_BYTES) if entry.is_file else b""
-        return head.startswith(b"#!") and b"ruby" in head.partition(b"\n")[0]
 
     def settle(self, kept: KeptPaths) -> Iterable[Finding]:
         if not self._interpreters:
@@ -247,7 +243,7 @@ class RubyRuntime(Runtime):
         if is_interpreter(self.world.rootfs, entry):
             homes = [h for h in self.homes if h.is_interpreter(entry.path)] or self.homes[:1]
             return ", ".join([f"Ruby {homes[0].version}", *self._apps()])
-        if not entry.is_executable or not self._is_script(entry):
+        if not entry.is_executable or not is_script_for(self.world, entry, "ruby"):
             return None
         gem = binstub_gem(self.world.rootfs, entry.path)
         installed = newest_first(self.index.by_name.get(gem, []))

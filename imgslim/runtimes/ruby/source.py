@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imgslim.runtimes.literal_starts import Start
 from imgslim.runtimes.ruby.tables import ruby_table
+from imgslim.runtimes.syntax_trees import Grammar, captures, grammar, line_of, text_of
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Query
+    from tree_sitter import Node
 
 _LARGEST_BYTES = 4 << 20
 _QUERY = """
@@ -79,17 +80,17 @@ def read_source(data: bytes) -> Facts:
     facts = Facts()
     if not data or len(data) > _LARGEST_BYTES or not is_worth_reading(data):
         return facts
-    captures = _captures(data)
+    found = captures(data, _grammar())
     starts = any(marker in data for marker in _STARTERS)
-    for node in captures.get("call", ()):
+    for node in found.get("call", ()):
         _call(node, facts)
-    for node in captures.get("shell", ()):
-        _start((evaluate(node),), facts, _line(node), shell=True)
+    for node in found.get("shell", ()):
+        _start((evaluate(node),), facts, line_of(node), shell=True)
     if starts:
-        for node in captures.get("string", ()):
+        for node in found.get("string", ()):
             text = evaluate(node)
             if text.complete and text.text:
-                facts.strings.setdefault(text.text, _line(node))
+                facts.strings.setdefault(text.text, line_of(node))
     facts.uses_bundler = b"bundler" in data or b"Bundler" in data
     return facts
 
@@ -102,7 +103,7 @@ def _call(node: Node, facts: Facts) -> None:
     arguments = arguments_of(node)
     if not arguments:
         return
-    line = _line(node)
+    line = line_of(node)
     values = tuple(evaluate(argument) for argument in arguments)
     if kind == "feature":
         value = values[1] if name == "autoload" and len(values) > 1 else values[0]
@@ -246,35 +247,16 @@ def arguments_of(call: Node) -> list[Node]:
     return [child for child in arguments.named_children if child.type != "comment"]
 
 
-def text_of(node: Node | None) -> str:
-    """The source of a node."""
-    return (node.text or b"").decode("utf-8", "surrogateescape") if node is not None else ""
-
-
 def calls_in(data: bytes) -> Iterator[tuple[str, Node]]:
     """Every call of a source with the name of what it calls, in the order of the text."""
-    found = _captures(data).get("call", ()) if data and len(data) <= _LARGEST_BYTES else ()
-    for node in found:
+    if not data or len(data) > _LARGEST_BYTES:
+        return
+    for node in captures(data, _grammar()).get("call", ()):
         yield text_of(node.child_by_field_name("method")), node
 
 
-def _captures(data: bytes) -> dict[str, list[Node]]:
-    from tree_sitter import Parser, QueryCursor
-
-    language, query = _grammar()
-    found = QueryCursor(query).captures(Parser(language).parse(data).root_node)
-    return {name: sorted(nodes, key=lambda node: node.start_byte) for name, nodes in found.items()}
-
-
 @cache
-def _grammar() -> tuple[Any, Query]:
-    # Imported late: most images are analysed for something else, and it costs time.
+def _grammar() -> Grammar:
     import tree_sitter_ruby
-    from tree_sitter import Language, Query
 
-    language = Language(tree_sitter_ruby.language())
-    return language, Query(language, _QUERY)
-
-
-def _line(node: Node) -> int:
-    return int(node.start_point[0]) + 1
+    return grammar(tree_sitter_ruby.language(), _QUERY)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from imgslim.rootfs import glob_regex
+from imgslim.globs import any_of
 from imgslim.tables import load_table
 
 
@@ -95,8 +95,3 @@ def _asks(row: Mapping[str, object]) -> Asks:
         return tuple(str(word) for word in value) if isinstance(value, list) else ()
 
     return Asks(str(row["gem"]), words("paths"), words("programs"), str(row.get("unless", "")))
-
-
-def any_of(patterns: Iterable[str]) -> re.Pattern[str]:
-    """One pattern, for ``fullmatch``, of relative globs."""
-    return re.compile("|".join(f"(?:{glob_regex(pattern)})" for pattern in patterns))

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from imgslim.runtimes.shell.syntax import pieces, text_of
+from imgslim.runtimes.shell.syntax import pieces
+from imgslim.runtimes.syntax_trees import text_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node

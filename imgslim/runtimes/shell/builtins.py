@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from imgslim.commands import join
-from imgslim.rootfs import split_pattern
+from imgslim.globs import split_pattern
 from imgslim.runtimes.shell.alternatives import split
 from imgslim.runtimes.shell.printing import printed
 from imgslim.runtimes.shell.scope import EMPTY, Fields, Word, distinct

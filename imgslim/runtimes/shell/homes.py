@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from imgslim.accounts import accounts
 from imgslim.world import World
 
 
 def homes_of(world: World) -> Mapping[str, str]:
     """Home directories by user; "" for the image's own, whose HOME the runtime sets (runc)."""
-    entry = world.rootfs.lookup("/etc/passwd")
-    content = b"" if entry is None else world.rootfs.read_bytes(entry)
-    lines = content.decode("utf-8", "surrogateescape").split("\n")
-    rows = [row for row in (line.split(":") for line in lines) if len(row) >= 6 and row[5]]
-    homes = {"root": "/root", **{row[0]: row[5] for row in rows}}
+    known = [account for account in accounts(world.rootfs) if account.home]
+    homes = {"root": "/root", **{account.name: account.home for account in known}}
     user = world.config.user.partition(":")[0] or "root"
-    by_id = {row[2]: row[5] for row in reversed(rows)}
+    by_id = {account.uid: account.home for account in reversed(known)}
     own = homes.get(user) or by_id.get(user, "/root" if user == "0" else "/")
     return {**homes, "": own}

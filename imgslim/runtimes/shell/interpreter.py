@@ -28,15 +28,9 @@ from imgslim.runtimes.shell.scope import (
     Word,
     distinct,
 )
-from imgslim.runtimes.shell.syntax import (
-    WORD_TYPES,
-    first_error,
-    functions_in,
-    line_of,
-    parse_shell,
-    text_of,
-)
+from imgslim.runtimes.shell.syntax import WORD_TYPES, first_error, functions_in, parse_shell
 from imgslim.runtimes.shell.words import Expander
+from imgslim.runtimes.syntax_trees import line_of, text_of
 from imgslim.world import World
 
 if TYPE_CHECKING:

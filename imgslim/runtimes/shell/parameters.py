@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from imgslim.runtimes.shell.alternatives import glued, joined, split
 from imgslim.runtimes.shell.edits import edited
 from imgslim.runtimes.shell.scope import EMPTY, Alternatives, Word, distinct
-from imgslim.runtimes.shell.syntax import text_of
+from imgslim.runtimes.syntax_trees import text_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node

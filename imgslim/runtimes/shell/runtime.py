@@ -47,7 +47,7 @@ from imgslim.runtimes.shell.problems import (
 )
 from imgslim.runtimes.shell.scope import Alternatives, Environment, Word
 from imgslim.runtimes.shell.scope import Scope as Names
-from imgslim.tables import load_table
+from imgslim.tables import building_commands, load_table
 from imgslim.world import World
 from imgslim.wrappers import runs_inner
 
@@ -281,7 +281,7 @@ class ShellRuntime(Runtime):
     def _runs(self, facts: Facts, job: _Job) -> Iterator[Finding]:
         missing: dict[str, list[str]] = {}
         building: dict[str, list[str]] = {}
-        avoided = set(() if job.runs else load_table("shell")["building"]["commands"])
+        avoided = frozenset() if job.runs else building_commands()
         avoided |= trimmed_programs(self.world, job.label)
         resolved = self._resolved(facts.runs)
         understood = {(run.script, run.spot) for run, found in resolved.items() if found}

@@ -14,7 +14,7 @@ from imgslim.runtimes.shell.scope import (
     Word,
     distinct,
 )
-from imgslim.runtimes.shell.syntax import text_of
+from imgslim.runtimes.syntax_trees import text_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node

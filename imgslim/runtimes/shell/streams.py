@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from imgslim.commands import join, name_of
 from imgslim.runtimes.shell.printing import Output, capturing, text_in
 from imgslim.runtimes.shell.scope import LONGEST_TEXT, Word, distinct
-from imgslim.runtimes.shell.syntax import WORD_TYPES, pieces, text_of
+from imgslim.runtimes.shell.syntax import WORD_TYPES, pieces
+from imgslim.runtimes.syntax_trees import text_of
 from imgslim.tables import load_table
 
 if TYPE_CHECKING:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
+from imgslim.runtimes.syntax_trees import line_of, parser, text_of
+
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
@@ -33,11 +35,9 @@ WORD_TYPES = frozenset(
 
 @cache
 def _parser() -> Parser:
-    # Imported late: most images are analysed for something else, and it costs 30 ms.
-    import tree_sitter
     import tree_sitter_bash
 
-    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
+    return parser(tree_sitter_bash.language())
 
 
 def parse_shell(source: bytes) -> Node:
@@ -67,16 +67,6 @@ def first_error(root: Node) -> int:
             break
         node = wrong[0]
     return line_of(node)
-
-
-def text_of(node: Node) -> str:
-    """The source of a node, undecodable bytes as surrogate escapes."""
-    return (node.text or b"").decode("utf-8", "surrogateescape")
-
-
-def line_of(node: Node) -> int:
-    """The line that a node starts on, from 1."""
-    return int(node.start_point[0]) + 1
 
 
 def pieces(node: Node) -> Iterator[str | Node]:

@@ -21,7 +21,8 @@ from imgslim.runtimes.shell.scope import (
     Word,
     distinct,
 )
-from imgslim.runtimes.shell.syntax import pieces, text_of
+from imgslim.runtimes.shell.syntax import pieces
+from imgslim.runtimes.syntax_trees import text_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node

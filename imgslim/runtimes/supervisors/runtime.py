@@ -8,6 +8,7 @@ from imgslim.commands import Argv, join, locate, name_of, resolve_command
 from imgslim.model import Entry, Finding, Problem, Severity
 from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.elf import elf_facts
+from imgslim.runtimes.script import is_script_for
 from imgslim.runtimes.supervisors.cron import left_out_jobs, read_crontabs
 from imgslim.runtimes.supervisors.execline import script_commands, script_of
 from imgslim.runtimes.supervisors.ini import read_supervisord
@@ -109,9 +110,7 @@ class SupervisorRuntime(Runtime):
         row = find_supervisor(self.world, name_of(entry.path)) if entry.is_executable else None
         if row is not None and row.reads != "nothing" and elf_facts(self.world.rootfs, entry):
             return "supervisor, whose configuration is followed"
-        head = self.world.rootfs.read_bytes(entry, 128)
-        is_one = head.startswith(b"#!") and _EXECLINE.encode() in head.split(b"\n", 1)[0]
-        return "execline script" if is_one else None
+        return "execline script" if is_script_for(self.world, entry, _EXECLINE) else None
 
 
 def _unread(path: str, because: str) -> Problem:
