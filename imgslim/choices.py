@@ -9,9 +9,9 @@ from enum import StrEnum
 class Level(StrEnum):
     """How far a plan goes, from the most generous to the smallest.
 
-    ``SAFE`` keeps whole distributions and the whole standard library less its tests; ``BALANCED``
-    leaves out tests and large parts that nothing reaches; ``TIGHT`` keeps the reached modules
-    alone, with the spots that cannot be resolved kept whole.
+    ``SAFE`` keeps whole packages and standard libraries; ``BALANCED`` leaves out tests, packages
+    for development and large parts that nothing reaches; ``TIGHT`` keeps the reached modules alone,
+    where imports can be followed, with the spots that cannot be resolved kept whole.
     """
 
     SAFE = "safe"

@@ -42,10 +42,10 @@ BROKEN = "broken-by-drop"
 """The code of the problem that a plan has where a dropped path is needed."""
 
 RISKS = {
-    Level.BALANCED: "it leaves out tests, distributions and large parts of the standard library "
+    Level.BALANCED: "it leaves out tests, packages for development and large parts of libraries "
     "that nothing reaches; code that loads these by computed names may miss some",
-    Level.TIGHT: "it keeps only the modules that imports reach, and no bytecode of them: each "
-    "start compiles what it loads; code that loads modules by computed names may miss some",
+    Level.TIGHT: "where imports can be followed it keeps only what they reach, and no Python "
+    "bytecode (slower starts); code that loads modules by computed names may miss some",
 }
 """What each level but the first risks, for people."""
 

@@ -78,6 +78,19 @@ def _need(path: str, name: str, because: str, scope: Scope = Scope.PATH) -> Need
     return Need(path, Group.APP, f"named by the variable {name}", because, scope, optional=True)
 
 
+def searched_needs(
+    world: World, name: str, value: str, because: str, place: Place, by: str
+) -> Iterator[Need]:
+    """The directories of a search path that ``by`` (such as ``a script``) sets and the image's
+    config does not: the loader's module does not know it, so all of them is kept."""
+    for part in value.split(":"):
+        path = join(place.directories[0], part)
+        entry = world.rootfs.lookup(path) if part else None
+        if entry is not None and entry.is_directory and not is_system_directory(entry):
+            reason = f"search path {name} set by {by}"
+            yield Need(path, Group.LIBRARY, reason, because, Scope.TREE, optional=True)
+
+
 def is_search_path(name: str) -> bool:
     """Whether a variable is where the loader or a runtime looks, told to it by the config only."""
     return _variables().get(name, {}).get("kind") == "search"

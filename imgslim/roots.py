@@ -12,15 +12,14 @@ from collections.abc import Iterator, Sequence
 from imgslim.commands import (
     Argv,
     Place,
-    is_system_directory,
     join,
     locate,
     nearest_names,
     resolve_command,
 )
-from imgslim.environment import is_search_path, variable_needs
+from imgslim.environment import is_search_path, searched_needs, variable_needs
 from imgslim.errors import EntrypointError, UnsupportedImageError, UsageError
-from imgslim.model import Command, Finding, Group, ImageConfig, Need, Problem, Scope, Severity
+from imgslim.model import Command, Finding, ImageConfig, Problem, Severity
 from imgslim.model.service import Probe, Service
 from imgslim.platforms import explain_command, platform_commands
 from imgslim.world import World
@@ -212,7 +211,7 @@ def _service(world: World, service: Service) -> Iterator[Finding]:
     for name, value in service.env:
         yield from variable_needs(world, name, value, label, place)
         if is_search_path(name) and value != world.config.env_value(name):
-            yield from _searched(world, name, value, label, place)
+            yield from searched_needs(world, name, value, label, place, by=label)
 
 
 def _override(config: ImageConfig, service: Service) -> tuple[Argv, Argv]:
@@ -265,17 +264,6 @@ def _about(service: Service) -> Iterator[Problem]:
             f"{service.label()} takes variables from {unknown}, which is not here",
             "what only they name is not kept: --keep it, --also-run what they run",
         )
-
-
-def _searched(world: World, name: str, value: str, label: str, place: Place) -> Iterator[Need]:
-    """A search path that the image's config does not have is unknown to the loader's module, so
-    all of it is kept."""
-    for part in value.split(":"):
-        path = join(place.directories[0], part)
-        entry = world.rootfs.lookup(path) if part else None
-        if entry is not None and entry.is_directory and not is_system_directory(entry):
-            reason = f"search path {name} set by {label}"
-            yield Need(path, Group.LIBRARY, reason, label, Scope.TREE, optional=True)
 
 
 def _user(world: World) -> Iterator[Problem]:

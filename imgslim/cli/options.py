@@ -37,8 +37,8 @@ level_option = click.option(
     type=click.Choice([level.value for level in Level]),
     default=Level.BALANCED.value,
     show_default=True,
-    help="safe: whole distributions and standard library. balanced: without tests and large parts "
-    "that nothing reaches. tight: the reached modules alone.",
+    help="safe: whole packages and standard libraries. balanced: without tests and large parts "
+    "that nothing reaches. tight: the reached modules alone, where imports can be followed.",
 )
 keep_option = click.option(
     "--keep",

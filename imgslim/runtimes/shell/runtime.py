@@ -13,7 +13,6 @@ from imgslim.commands import (
     Argv,
     Place,
     inner_commands,
-    is_system_directory,
     join,
     locate,
     may_be_absent,
@@ -22,8 +21,8 @@ from imgslim.commands import (
     tree_needs,
     word_needs,
 )
-from imgslim.environment import is_search_path, variable_needs
-from imgslim.model import Command, Entry, Finding, Group, Need, Problem, Scope, Severity
+from imgslim.environment import is_search_path, searched_needs, variable_needs
+from imgslim.model import Command, Entry, Finding, Group, Need, Problem, Severity
 from imgslim.runtimes.base import Runtime
 from imgslim.runtimes.distro import stands_alone, trimmed_programs
 from imgslim.runtimes.script import is_own_script, program_of, read_shebang
@@ -264,19 +263,17 @@ class ShellRuntime(Runtime):
                 self.world, mention.variable, mention.text, mention.script, mention.place
             )
             if is_search_path(mention.variable):
-                yield from self._searched(mention)
+                yield from searched_needs(
+                    self.world,
+                    mention.variable,
+                    mention.text,
+                    mention.script,
+                    mention.place,
+                    by="a script",
+                )
         else:
             words = mention.text.split() or [mention.text]
             yield from word_needs(self.world, words, mention.script, mention.place)
-
-    def _searched(self, mention: Mention) -> Iterator[Finding]:
-        """A search path that only a script sets is unknown to the loader's module: keep it all."""
-        for part in mention.text.split(":"):
-            path = join(mention.place.directories[0], part)
-            entry = self.world.rootfs.lookup(path) if part else None
-            if entry is not None and entry.is_directory and not is_system_directory(entry):
-                reason = f"search path {mention.variable} set by a script"
-                yield Need(path, Group.LIBRARY, reason, mention.script, Scope.TREE, optional=True)
 
     def _runs(self, facts: Facts, job: _Job) -> Iterator[Finding]:
         missing: dict[str, list[str]] = {}

@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from imgslim.commands import Argv, Place, is_system_directory, join, locate, resolve_command
-from imgslim.environment import is_search_path, variable_needs
-from imgslim.model import Command, Finding, Group, Need, Problem, Scope, Severity
+from imgslim.commands import Argv, Place, join, locate, resolve_command
+from imgslim.environment import is_search_path, searched_needs, variable_needs
+from imgslim.model import Command, Finding, Group, Need, Problem, Severity
 from imgslim.runtimes.shell.invocation import Inner, inner_of, is_shell
 from imgslim.runtimes.shell.scope import Environment
 from imgslim.world import World
@@ -43,7 +43,8 @@ def started_needs(world: World, started: Started) -> Iterator[Finding]:
     for name, value in started.variables:
         yield from variable_needs(world, name, value, started.because, place)
         if is_search_path(name) and name != "PATH":
-            yield from _searched(world, name, value, place, started.because)
+            because = started.because
+            yield from searched_needs(world, name, value, because, place, by="a supervisor")
     found = list(resolve_command(world, started.argv, started.because, place))
     if not found:
         yield _missing(started)
@@ -92,16 +93,6 @@ def _in_context(world: World, started: Started, place: Place) -> Iterator[Findin
     yield Need(found, Group.PROGRAM, "programs that run", started.because)
     argv = (_SHELL, "-c", "; ".join(steps))
     yield Command(argv, world.rootfs.resolve(found).path, started.because)
-
-
-def _searched(world: World, name: str, value: str, place: Place, because: str) -> Iterator[Need]:
-    """A search path that the image's config does not have: the loader's module does not know it."""
-    for part in value.split(":"):
-        path = join(place.directories[0], part)
-        entry = world.rootfs.lookup(path) if part else None
-        if entry is not None and entry.is_directory and not is_system_directory(entry):
-            reason = f"search path {name} set by a supervisor"
-            yield Need(path, Group.LIBRARY, reason, because, Scope.TREE, optional=True)
 
 
 def _missing(started: Started) -> Problem:
