@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 
@@ -25,6 +26,13 @@ def missing_engine() -> str | None:
         return f"no docker command; {HOW_TO_ENABLE}"
     answer = subprocess.run(["docker", "info"], capture_output=True, text=True, timeout=60)
     return None if answer.returncode == 0 else f"no Docker engine answers; {HOW_TO_ENABLE}"
+
+
+def pytest_configure() -> None:
+    """Tests send Ctrl-C to what they start: a shell starts what it runs in the background with
+    that signal ignored, and so would be their children (POSIX, Shell Command Language, 2.11)."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
