@@ -11,7 +11,7 @@ from imgslim.comparison.changes import (
     LayerSide,
     Sizes,
 )
-from imgslim.comparison.contents import compare_contents
+from imgslim.comparison.contents import compare_contents, repeated_bytes
 from imgslim.comparison.directories import gather_growth
 from imgslim.comparison.layers import compare_layers, known_bytes, layer_sides
 from imgslim.comparison.packages import Inventory, compare_packages, take_inventory
@@ -39,11 +39,13 @@ def compare_images(
     paths = tuple(compare_paths(*trees, contents.same, _owner_in(*stock)))
     layers = layer_sides(before, scope), layer_sides(after, scope)
     known = known_bytes(after, trees[1].values(), contents.same)
+    shared = {layer.diff_id for layer in layers[0] if layer.diff_id}
+    repeated = repeated_bytes(after, scope, shared)
     return Comparison(
         under=under,
         before=_sizes(trees[0], layers[0]),
         after=_sizes(trees[1], layers[1]),
-        layers=compare_layers(*layers, known),
+        layers=compare_layers(*layers, known, repeated),
         directories=gather_growth(paths),
         packages=tuple(compare_packages(*stock, trees)),
         paths=paths,

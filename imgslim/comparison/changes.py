@@ -110,9 +110,9 @@ class LayerSide:
 class LayerChange:
     """A layer of one image beside the one that stands for it in the other.
 
-    ``growth_bytes`` sum up to what all layers grew. ``known_bytes`` of the layer after are those
-    of files whose content the image before has at the same path: a ``chmod -R`` stores nothing
-    else.
+    ``growth_bytes`` sum up to what all layers grew. Of the layer after, ``known_bytes`` are those
+    of files whose content the image before has at the same path; ``repeated_bytes`` those whose
+    content a layer below stores at the same path already, as after a ``chmod -R``.
     """
 
     how: How
@@ -120,6 +120,7 @@ class LayerChange:
     after: LayerSide | None
     growth_bytes: int
     known_bytes: int
+    repeated_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

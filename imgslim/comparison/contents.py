@@ -1,13 +1,13 @@
-"""Which files at one path of both images differ in content, where their sizes tell nothing."""
+"""Which files at one path have the same content, where their sizes tell nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
-from imgslim.comparison.sides import Side
+from imgslim.comparison.sides import Scope, Side
 from imgslim.layers import OnProgress
-from imgslim.model import Entry
+from imgslim.model import Entry, Layer
 
 _PIECE_BYTES = 1 << 20
 
@@ -58,6 +58,34 @@ def compare_contents(
             on_progress("comparing contents", done, total)
     same = frozenset(one.path for one, two in pairs if verdicts[one.inode, two.inode])
     return Contents(same, len(todo), total)
+
+
+def repeated_bytes(side: Side, scope: Scope, known: Container[str]) -> tuple[int, ...]:
+    """For each layer, the bytes of files that a layer below it stores at the same path already:
+    new in them is at most the mode, the owner or the time. Layers whose diff_id is ``known`` are
+    not read: 0."""
+    below: dict[str, Entry] = {}
+    found = []
+    for layer in side.layers:
+        files = _files_in(layer, side, scope)
+        pairs = [(below[path], entry) for path, entry in files.items() if path in below]
+        is_asked = layer.blob.diff_id not in known
+        found.append(_same_bytes(side, pairs) if is_asked else 0)
+        below |= files
+    return tuple(found)
+
+
+def _files_in(layer: Layer, side: Side, scope: Scope) -> dict[str, Entry]:
+    files = ((side.rootfs.canonical(one.path), one) for one in layer.entries if one.is_file)
+    return {path: entry for path, entry in files if path in scope}
+
+
+def _same_bytes(side: Side, pairs: Iterable[tuple[Entry, Entry]]) -> int:
+    return sum(
+        two.size_bytes
+        for one, two in pairs
+        if one.size_bytes == two.size_bytes and _is_equal(side, one, side, two)
+    )
 
 
 def _is_shared(before: Side, one: Entry, after: Side, two: Entry) -> bool:

@@ -20,10 +20,15 @@ _Pair = tuple[LayerSide | None, LayerSide | None]
 
 
 def compare_layers(
-    before: Sequence[LayerSide], after: Sequence[LayerSide], known_bytes: Sequence[int]
+    before: Sequence[LayerSide],
+    after: Sequence[LayerSide],
+    known_bytes: Sequence[int],
+    repeated_bytes: Sequence[int],
 ) -> tuple[LayerChange, ...]:
-    """Every layer of both images, in the order of both; ``known_bytes`` for each layer after."""
-    return tuple(_change(one, two, known_bytes) for one, two in align(before, after))
+    """Every layer of both images, in the order of both; the last two are for each layer after."""
+    return tuple(
+        _change(one, two, known_bytes, repeated_bytes) for one, two in align(before, after)
+    )
 
 
 def layer_sides(side: Side, scope: Scope) -> tuple[LayerSide, ...]:
@@ -59,14 +64,18 @@ def _side(layer: Layer, files: Iterable[Entry], alive: Container[tuple[int, int]
 
 
 def _change(
-    one: LayerSide | None, two: LayerSide | None, known_bytes: Sequence[int]
+    one: LayerSide | None,
+    two: LayerSide | None,
+    known_bytes: Sequence[int],
+    repeated_bytes: Sequence[int],
 ) -> LayerChange:
     growth = (two.size_bytes if two else 0) - (one.size_bytes if one else 0)
     if one is not None and two is not None and _is_same_tar(one, two):
-        return LayerChange(How.SAME, one, two, growth, two.size_bytes)
-    known = known_bytes[two.index] if two else 0
+        return LayerChange(How.SAME, one, two, growth, two.size_bytes, 0)
     how = How.ADDED if one is None else How.REMOVED if two is None else How.CHANGED
-    return LayerChange(how, one, two, growth, known)
+    known = known_bytes[two.index] if two else 0
+    repeated = repeated_bytes[two.index] if two else 0
+    return LayerChange(how, one, two, growth, known, repeated)
 
 
 def align(before: Sequence[LayerSide], after: Sequence[LayerSide]) -> list[_Pair]:

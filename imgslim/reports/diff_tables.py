@@ -13,6 +13,7 @@ from imgslim.comparison.changes import (
     Detail,
     How,
     LayerChange,
+    LayerSide,
     PackageChange,
     PathChange,
     Sizes,
@@ -114,12 +115,13 @@ def _layer(change: LayerChange, *, whole: bool) -> TableRow:
     sides = [str(side.index) if side else "" for side in (one, two)]
     words = [_instruction(side.instruction, whole=whole) for side in (one, two) if side]
     notes = [f"was: {words[0]}"] if words[0] != words[-1] else []
-    if two and change.known_bytes:
-        is_all = change.known_bytes == two.size_bytes
-        part = "all of it" if is_all else f"{size_text(change.known_bytes)} of it"
-        notes.append(f"{part} had the same path and content before")
+    if two and change.repeated_bytes:
+        part = _part(change.repeated_bytes, two)
+        notes.append(f"{part} repeats files of layers below")
+    elif two and change.known_bytes:
+        notes.append(f"{_part(change.known_bytes, two)} had the same path and content before")
     if two and two.hidden_bytes:
-        notes.append(f"{size_text(two.hidden_bytes)} of it is hidden by later layers")
+        notes.append(f"{_part(two.hidden_bytes, two)} is hidden by later layers")
     cells = (
         _ARROW.join(sides) if one and two else f"{sides[0]} gone" if one else f"{sides[1]} new",
         words[-1],
@@ -128,6 +130,10 @@ def _layer(change: LayerChange, *, whole: bool) -> TableRow:
         growth_text(change.growth_bytes),
     )
     return TableRow(cells, tuple(notes))
+
+
+def _part(part_bytes: int, layer: LayerSide) -> str:
+    return "all of it" if part_bytes == layer.size_bytes else f"{size_text(part_bytes)} of it"
 
 
 def _instruction(text: str, *, whole: bool) -> str:
