@@ -246,6 +246,11 @@ def test_a_changed_path_says_in_what(case: str, compare: Compare) -> None:
     assert found["different"] is (bool(expected) and case != "time")
 
 
+def test_a_directory_that_no_layer_names_has_no_time(compare: Compare) -> None:
+    named: Tree = {"/app": Dir(mtime=5), **APP}
+    assert compare.json(made(("COPY", APP)), made(("COPY", named)))["paths"] == []
+
+
 def test_paths_that_come_and_go_have_their_layer_and_package(compare: Compare) -> None:
     before = made(("FROM", BASE), ("COPY a", APP))
     after = made(
@@ -398,6 +403,25 @@ def test_a_slimmed_package_is_there_with_fewer_bytes(compare: Compare) -> None:
     (row,) = found["packages"]
     assert (row["how"], row["versions_after"], row["growth_bytes"]) == ("changed", ["1"], -10)
     assert rows_by(found["paths"], "path")["/usr/bin/a"]["owner"] == "deb:a"
+
+
+def test_what_a_system_package_brought_is_its_own(compare: Compare) -> None:
+    """Debian's python3-six and node-semver: a deb whose files are those of a distribution."""
+    brought = {**pypi(six="1.16"), **npm(semver="7.0.0")}
+    tree: Tree = {
+        **dpkg(bundle="1"),
+        **brought,
+        "/var/lib/dpkg/info/bundle.list": "\n".join(["/.", "/usr/bin/bundle", *brought]),
+    }
+    found = compare.json(one_layer(), made(("RUN apt-get install bundle", tree)))
+    assert [row["key"] for row in found["packages"]] == ["deb:bundle"]
+
+
+def test_under_lists_the_packages_with_files_there(compare: Compare) -> None:
+    before = {**dpkg(tool="1"), **npm(app="1.0.0")}
+    after = {**dpkg(tool="2"), **npm(app="2.0.0")}
+    found = compare.json(made(("RUN", before)), made(("RUN", after)), "--under", "/app")
+    assert [row["key"] for row in found["packages"]] == ["npm:app"]
 
 
 def test_the_config_is_compared_variable_by_variable(compare: Compare) -> None:
