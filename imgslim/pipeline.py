@@ -1,16 +1,17 @@
 """The jobs, each a straight line over the stages: analyze an image, render its Dockerfile, verify
-what was built of it."""
+what was built of it, compare two images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from imgslim.bases import Base, Overlay, built_keeps, lay_over
 from imgslim.bases.proposals import Candidate, Proposal, compare_bases, possible_bases
 from imgslim.choices import Choices
+from imgslim.comparison import Comparison, Side, compare_images
 from imgslim.decisions import BROKEN, RISKS, NextLevel, keeping
 from imgslim.deployments import load_services, select_services
 from imgslim.dockerfile import (
@@ -21,7 +22,7 @@ from imgslim.dockerfile import (
 )
 from imgslim.dockerfile.source import Head
 from imgslim.engine import connect
-from imgslim.errors import BrokenPlanError, VerificationError
+from imgslim.errors import BrokenPlanError, UsageError, VerificationError
 from imgslim.layers import OnProgress, load_layers
 from imgslim.model import Image, Keep, Layer, Plan, Problem
 from imgslim.packages import load_packages, unread_databases
@@ -303,3 +304,31 @@ def check_verified(reference: str, result: Verification) -> None:
             f"{reference} is not as planned (differences: {len(result.differences):,})",
             hint="each is named above with what most likely made it; docs/copies.md says more",
         )
+
+
+def compare(
+    before: str,
+    after: str,
+    *,
+    under: str = "/",
+    platform: str | None = None,
+    check_digests: bool = False,
+    on_progress: OnProgress | None = None,
+) -> tuple[Image, Image, Comparison]:
+    """What differs between the images at two locations, or what of it lies ``under`` a path; no
+    plan is derived. Raises the errors of ``imgslim.errors`` for the locations, for damaged images,
+    and for a path that neither has.
+    """
+    if before == after == "-":
+        raise UsageError("standard input cannot be both images", hint="name a file for one")
+    sides: list[Side] = []
+    with ExitStack() as stack:
+        for location in (before, after):
+            world = open_world(
+                location, platform=platform, check_digests=check_digests, on_progress=on_progress
+            )
+            opened = stack.enter_context(world)
+            sides.append(Side(opened.image, opened.layers, opened.world))
+        one, two = sides
+        comparison = compare_images(one, two, under=under, on_progress=on_progress)
+    return one.image, two.image, comparison

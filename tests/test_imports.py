@@ -19,6 +19,7 @@ LEVELS = (
         "audit",
         "archive",
         "bases",
+        "comparison",
         "provenance_labels",
         "dockerfile",
         "copyplan",

@@ -52,23 +52,23 @@ def render_analysis(
         "unsayable": [_problem(problem) for problem in unsayable],
         "plan": plan_document(plan, expected),
     }
-    return _render(document)
+    return render_document(document)
 
 
 def render_verification(image: Image, expected: Expected, result: Verification) -> str:
     """The document of ``imgslim verify --format json``."""
     row = verification_document(expected, result)
-    return _render({**_head("verification", image), "verification": row})
+    return render_document({**_head("verification", image), "verification": row})
 
 
 def render_why(image: Image, match: Match, answer: Answer) -> str:
     """The document of ``imgslim why --format json``."""
-    return _render({**_head("why", image), "why": why_document(match, answer)})
+    return render_document({**_head("why", image), "why": why_document(match, answer)})
 
 
 def render_audit(image: Image, audit: Audit) -> str:
     """The document of ``imgslim audit --format json``."""
-    return _render({**_head("audit", image), "audit": audit_document(audit)})
+    return render_document({**_head("audit", image), "audit": audit_document(audit)})
 
 
 def plan_document(plan: Plan, expected: Expected | None = None) -> Row:
@@ -144,15 +144,20 @@ def _head(kind: str, image: Image) -> Row:
         "version": VERSION,
         "kind": kind,
         "imgslim": __version__,
-        "image": {
-            "reference": image.reference,
-            "id": image.image_id,
-            "platform": str(image.platform),
-            "tags": list(image.tags),
-            "repo_digests": list(image.repo_digests),
-            "diff_ids": [blob.diff_id for blob in image.layers],
-            "config": _config(image.config),
-        },
+        "image": image_row(image),
+    }
+
+
+def image_row(image: Image) -> Row:
+    """An image as plain data, as documents name it."""
+    return {
+        "reference": image.reference,
+        "id": image.image_id,
+        "platform": str(image.platform),
+        "tags": list(image.tags),
+        "repo_digests": list(image.repo_digests),
+        "diff_ids": [blob.diff_id for blob in image.layers],
+        "config": _config(image.config),
     }
 
 
@@ -277,8 +282,8 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _render(document: Row) -> str:
-    """JSON text: readable at the top, one line for each row of a list."""
+def render_document(document: Row) -> str:
+    """A document as JSON text: readable at the top, one line for each row of a list."""
     text = _object(document, "") + "\n"
     # What is left of undecodable bytes stands in lists of words: a surrogate as a JSON escape.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -312,6 +317,10 @@ def _exact(row: Row) -> Row:
             exact[key] = data.decode("utf-8", "replace")
             if exact[key] != value:
                 exact[f"{key}_base64"] = _base64(data)
+        elif isinstance(value, dict):
+            exact[key] = _exact(value)
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            exact[key] = [_exact(item) for item in value]
         else:
             exact[key] = value
     return exact

@@ -53,13 +53,13 @@ def _compare_path(
     rows = [
         (Aspect.OWNER, f"{entry.uid}:{entry.gid}", f"{given.uid}:{given.gid}"),
         (Aspect.LINK_TARGET, entry.link_target, given.link_target),
-        (Aspect.DEVICE, _device(entry), _device(given)),
+        (Aspect.DEVICE, device_text(entry), device_text(given)),
         (Aspect.CAPABILITY, capability(entry), capability(given)),
     ]
     if entry.kind is not Kind.SYMLINK:
         rows.append((Aspect.MODE, f"{entry.mode:04o}", f"{given.mode:04o}"))
-    if not (wanted.untimed or given.is_implied or _same_second(entry, given)):
-        rows.append((Aspect.MTIME, _time(entry), _time(given)))
+    if not (wanted.untimed or given.is_implied or is_same_second(entry, given)):
+        rows.append((Aspect.MTIME, time_text(entry), time_text(given)))
     if entry.is_file:
         compare = _compare_stripped if wanted.mapped else _compare_content
         rows.append(compare(wanted, given, rootfs, digests))
@@ -144,7 +144,8 @@ def _kind(entry: Entry | None) -> str:
     return NOTHING if entry is None else entry.kind.value
 
 
-def _device(entry: Entry) -> str:
+def device_text(entry: Entry) -> str:
+    """The major and minor number of a device."""
     return f"{entry.device[0]}, {entry.device[1]}"
 
 
@@ -154,12 +155,13 @@ def capability(entry: Entry) -> str:
     return value.hex() or "none"
 
 
-def _same_second(wanted: Entry, given: Entry) -> bool:
+def is_same_second(wanted: Entry, given: Entry) -> bool:
     """Docker and BuildKit cut the part of a time below the second, buildah rounds it."""
     return math.floor(given.mtime) in (math.floor(wanted.mtime), math.ceil(wanted.mtime))
 
 
-def _time(entry: Entry) -> str:
+def time_text(entry: Entry) -> str:
+    """The modification time in whole seconds, as RFC 3339 writes it."""
     seconds = math.floor(entry.mtime)
     try:
         moment = datetime.fromtimestamp(seconds, UTC)
