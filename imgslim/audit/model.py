@@ -102,9 +102,9 @@ class KindAudit:
 @dataclass(frozen=True, slots=True)
 class PackageAudit:
     """An installed package: ``deb:NAME``, ``apk:NAME``, ``rpm:NAME``, ``pypi:NAME``,
-    ``npm:NAME@VERSION``, ``gem:NAME@VERSION``, ``jar:NAME@VERSION``, ``go:MODULE``; NOBODY and HIDDEN are
-    the last rows. ``modules`` are those that a Go binary says it was linked from, as MODULE@VERSION:
-    facts without bytes, since one binary holds them all."""
+    ``npm:NAME@VERSION``, ``gem:NAME@VERSION``, ``jar:NAME@VERSION``, ``go:MODULE``; NOBODY and
+    HIDDEN are the last rows. ``modules`` are those that a Go binary says it was linked from, as
+    MODULE@VERSION: facts without bytes, since one binary holds them all."""
 
     key: str
     version: str
@@ -253,8 +253,8 @@ class Evidence(StrEnum):
 @dataclass(frozen=True, slots=True)
 class BaseImage:
     """The image that this one was built upon. ``layer_count`` is how many of the layers are its
-    (None: not known, and ``note`` says why); ``reference`` its name ("": not known), ``digest`` that
-    of the label ("")."""
+    (None: not known, and ``note`` says why); ``reference`` its name ("": not known), ``digest``
+    that of the label ("")."""
 
     reference: str = ""
     digest: str = ""
@@ -321,4 +321,10 @@ def weigh(cells: Iterable[Cell]) -> Weight:
     for cell in cells:
         sums[cell.verdict] += cell.size_bytes
         files += cell.file_count
-    return Weight(*(sums[verdict] for verdict in Verdict), files)
+    return Weight(
+        sums[Verdict.NEEDED],
+        sums[Verdict.REMOVABLE],
+        sums[Verdict.UNDECIDED],
+        sums[Verdict.HIDDEN],
+        files,
+    )
