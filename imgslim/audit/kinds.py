@@ -32,6 +32,9 @@ _UNITS_OF_OWNERS = {
 _OWN_BUILDS = ("go", "jar")
 """Owners that are programs themselves: without a package around it, such a file is the app."""
 
+_UNNAMED = frozenset((OriginKind.USER, OriginKind.PACKAGE, OriginKind.DISTRIBUTION))
+"""Origins that no row of ``kinds.toml`` names: their packages are named in their place."""
+
 
 @cache
 def kind_titles() -> Mapping[str, str]:
@@ -50,8 +53,7 @@ class Kinds:
         self._rows: Sequence[Mapping[str, Any]] = load_table("kinds")["row"]
         self._none = len(self._rows)
         self._tree = _combined(enumerate(row.get("trees", ()) for row in self._rows))
-        self._suffixes = _first(self._rows, "suffixes")
-        self._all_suffixes = tuple(self._suffixes)
+        self._suffixes = _by_extension(self._rows)
         self._by_directory: dict[str, int] = {}
         self._by_owner: dict[str, int] = {}
         self._by_origin: dict[Origin, int] = {}
@@ -61,7 +63,7 @@ class Kinds:
         found = self._place(path, directory)
         if owner:
             found = min(found, self._of_owner(owner))
-        if origin.kind is not OriginKind.USER:
+        if origin.kind not in _UNNAMED:
             found = min(found, self._of_origin(origin))
         if found == self._none:
             return _unclaimed(owner, origin)
@@ -85,9 +87,9 @@ class Kinds:
             match = self._tree.match(f"{directory}/")
             found = int((match.lastgroup or "")[1:]) if match else self._none
             self._by_directory[directory] = found
-        if path.endswith(self._all_suffixes):
-            ends = (row for end, row in self._suffixes.items() if path.endswith(end))
-            found = min(found, *ends)
+        for suffix, row in self._suffixes.get(path[path.rfind(".") :], ()):
+            if row < found and path.endswith(suffix):
+                found = row
         return found
 
     def _of_owner(self, key: str) -> int:
@@ -142,11 +144,12 @@ def _named(row: Mapping[str, Any]) -> NamedKind:
     return row["kind"], row.get("unit", "")
 
 
-def _first(rows: Iterable[Mapping[str, Any]], field: str) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _by_extension(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[str, int]]]:
+    """The suffixes of all rows and the rows' numbers, by what follows the last dot of each."""
+    found: dict[str, list[tuple[str, int]]] = {}
     for index, row in enumerate(rows):
-        for value in row.get(field, ()):
-            found.setdefault(value, index)
+        for suffix in row.get("suffixes", ()):
+            found.setdefault(suffix[suffix.rfind(".") :], []).append((suffix, index))
     return found
 
 
