@@ -14,7 +14,7 @@ import struct
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 
 from imgslim.errors import ArchiveError
 from imgslim.model import Entry, Image, Kind, Layer, LayerBlob
@@ -126,16 +126,16 @@ class _QuickHeader(tarfile.TarInfo):
     takes each field by several calls, which is half the time of a walk over many small files."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> tarfile.TarInfo:
-        """What ``TarInfo.frombuf`` gives, owners' names left out. A header with numbers in base 256,
-        old sparse maps or anything damaged is left to it."""
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """What ``TarInfo.frombuf`` gives, owners' names left out. A header with numbers in base
+        256, old sparse maps or anything damaged is left to it."""
         try:
             return cls._of_ordinary(bytes(buf), encoding, errors)
         except (ValueError, struct.error):
             return super().frombuf(buf, encoding, errors)
 
     @classmethod
-    def _of_ordinary(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
+    def _of_ordinary(cls, buf: bytes, encoding: str, errors: str) -> Self:
         name, *numbers, chksum, kind, linkname, major, minor, prefix = _HEADER.unpack(buf)
         if kind not in _ORDINARY or sum(buf) - sum(chksum) + _BLANK_CHECKSUM != _octal(chksum):
             raise ValueError("not an ordinary header")

@@ -12,8 +12,8 @@ from imgslim import __version__
 from imgslim.cli.overview import OVERVIEW
 
 RARE_COLLECTIONS = (100_000, 50, 100)
-"""An index of an image is some hundred thousand objects that live to the end, without cycles: looking
-through them as often as Python does by default is a fifth of the time of an analysis."""
+"""An index of an image is some hundred thousand objects that live to the end, without cycles:
+looking through them as often as Python does by default is a fifth of the time of an analysis."""
 
 
 def main() -> None:

@@ -313,8 +313,8 @@ def _most(weights: Iterable[Weight]) -> int:
 
 
 def bar(weight: Weight, most_bytes: int) -> str:
-    """A bar whose full length stands for ``most_bytes`` or more: solid for what is needed, shaded for
-    the rest."""
+    """A bar whose full length stands for ``most_bytes`` or more: solid for what is needed, shaded
+    for the rest."""
     if not most_bytes:
         return ""
     length = min(BAR_WIDTH, round(BAR_WIDTH * weight.size_bytes / most_bytes))
