@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from imgslim.audit.model import BaseImage, Evidence
 from imgslim.errors import BaseImageError
 from imgslim.model import Image
-
-NAME_LABEL = "org.opencontainers.image.base.name"
-DIGEST_LABEL = "org.opencontainers.image.base.digest"
+from imgslim.provenance_labels import BASE_DIGEST, BASE_NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ def recognise_base(image: Image, known: Iterable[KnownImage]) -> BaseImage:
     layers that it starts with. An image of as many layers is no base: it may be a sibling."""
     below = [one for one in known if one.image_id != image.image_id and _is_below(one, image)]
     labels = dict(image.config.labels)
-    name, digest = labels.get(NAME_LABEL, ""), labels.get(DIGEST_LABEL, "")
+    name, digest = labels.get(BASE_NAME, ""), labels.get(BASE_DIGEST, "")
     named = [one for one in below if _is_called(one, name, digest)]
     if named:
         return BaseImage(name or named[0].names[0], digest, Evidence.LABEL, len(named[0].diff_ids))
