@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from imgslim.audit import kind_titles
 from imgslim.model import Package
 from imgslim.tables import load_table
 from tests.audits import audit_of
+from tests.test_go import go_binary
 from tests.worlds import File, Tree
 
 SITE = "/usr/local/lib/python3.12/site-packages"
@@ -225,3 +227,16 @@ def test_a_language_package_of_a_system_package_is_the_system_package(tmp_path: 
     owner = Package("deb:node-a", "node-a", "1-1", "all", tuple(tree))
     audit = audit_of(tmp_path, tree, packages=[owner])
     assert [row.key for row in audit.packages] == ["deb:node-a"]
+
+
+def test_a_go_program_is_its_module_and_lists_what_it_was_linked_from(tmp_path: Path) -> None:
+    rows = ("dep\tgithub.com/gin-gonic/gin\tv1.9.1\th1:x=", "dep\tgolang.org/x/net\tv0.17.0\th1:y=")
+    binary = go_binary("example.com/shop", *rows)
+    assert isinstance(binary.content, bytes)
+    large = replace(binary, content=binary.content + bytes(600_000))
+    audit = audit_of(tmp_path, {"/app/server": large, "/app/small": binary})
+    packages = {row.key: row for row in audit.packages}
+    row = packages["go:example.com/shop"]
+    assert row.weight.size_bytes == len(binary.content) + 600_000
+    assert row.modules == ("github.com/gin-gonic/gin@v1.9.1", "golang.org/x/net@v0.17.0")
+    assert {file.path: file.unit for file in audit.files}["/app/server"] == "Go programs"

@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from imgslim.layers import AUFS_METADATA_PREFIX, WHITEOUT_PREFIX
 from imgslim.model import Kind, Layer
 
+_NO_SIZE = -1
+"""``EfficiencyData.minDiscoveredSize`` before the first size is known."""
+
 _UNSEEN = f"/{AUFS_METADATA_PREFIX}"
 
 
@@ -51,10 +54,14 @@ def count_as_dive(layers: Sequence[Layer], asked: Set[str]) -> DiveCount:
     """
     found: dict[str, Counted] = {}
     unread: set[str] = set()
+    stops: set[str] = set()
     below = _Below(layers)
     for layer in layers:
         sizes = below.sizes_of_deleted(layer)
-        end = _first_missing(layer.whiteouts, sizes)
+        missing = _first_missing(layer.whiteouts, sizes)
+        end = None if missing is None else _order_of_whiteout(missing)
+        if missing is not None:
+            stops.add(missing)
         leaves = _leaves(layer)
         for path, size in leaves:
             if end is not None and _order(path) >= end:
@@ -69,7 +76,10 @@ def count_as_dive(layers: Sequence[Layer], asked: Set[str]) -> DiveCount:
                 counted.is_deleted = True
                 counted.deleted_bytes += sizes[path]
         below.apply(layer)
-    return DiveCount(found, frozenset(unread))
+    for path in stops - found.keys():
+        # It has noted the path, and no size of it yet.
+        found[path] = Counted(least_bytes=_NO_SIZE)
+    return DiveCount(found, frozenset(unread | stops))
 
 
 def _leaves(layer: Layer) -> Iterator[tuple[str, int]]:
@@ -102,10 +112,11 @@ def _note_parents(path: str, parents: set[str]) -> None:
         parents.add(path)
 
 
-def _first_missing(whiteouts: Iterable[str], sizes: Mapping[str, int]) -> tuple[str, ...] | None:
+def _first_missing(whiteouts: Iterable[str], sizes: Mapping[str, int]) -> str | None:
     """Where dive stops reading a layer: at the first whiteout of a path that it does not find in
     the layers below, in the order of its walk (``GetNode`` fails, and with it the visit)."""
-    return min((_order_of_whiteout(path) for path in whiteouts if path not in sizes), default=None)
+    missing = [path for path in whiteouts if path not in sizes]
+    return min(missing, key=_order_of_whiteout, default=None)
 
 
 def _order(path: str) -> tuple[str, ...]:
