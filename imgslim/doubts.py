@@ -149,8 +149,11 @@ def price_unresolved(
         for name in world.rootfs.children(place.path)
     )
     programs = [entry for entry in entries if entry is not None and entry.is_executable]
-    price = unique_size_bytes(entry for entry in programs if entry.path not in kept)
+    left_out = {entry.path: entry for entry in programs if entry.path not in kept}
+    price = unique_size_bytes(left_out.values())
     return [
-        replace(problem, cost_bytes=price) if problem.code == _UNRESOLVED else problem
+        replace(problem, cost_bytes=price, left_out=tuple(left_out))
+        if problem.code == _UNRESOLVED
+        else problem
         for problem in found
     ]

@@ -10,10 +10,11 @@ import io
 import math
 import os
 import posixpath
+import struct
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 
 from imgslim.errors import ArchiveError
 from imgslim.model import Entry, Image, Kind, Layer, LayerBlob
@@ -120,6 +121,63 @@ class _HeaderReader(io.BufferedReader):
         return super().read(size)
 
 
+class _QuickHeader(tarfile.TarInfo):
+    """A member whose header is read in one go, where it is an ordinary one: ``tarfile`` itself
+    takes each field by several calls, which is half the time of a walk over many small files."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """What ``TarInfo.frombuf`` gives, owners' names left out. A header with numbers in base
+        256, old sparse maps or anything damaged is left to it."""
+        try:
+            return cls._of_ordinary(bytes(buf), encoding, errors)
+        except (ValueError, struct.error):
+            return super().frombuf(buf, encoding, errors)
+
+    @classmethod
+    def _of_ordinary(cls, buf: bytes, encoding: str, errors: str) -> Self:
+        name, *numbers, chksum, kind, linkname, major, minor, prefix = _HEADER.unpack(buf)
+        if kind not in _ORDINARY or sum(buf) - sum(chksum) + _BLANK_CHECKSUM != _octal(chksum):
+            raise ValueError("not an ordinary header")
+        member = cls(name.partition(b"\0")[0].decode(encoding, errors))
+        member.mode, member.uid, member.gid, member.size, member.mtime = map(_octal, numbers)
+        member.type = kind
+        if linkname[0]:
+            member.linkname = linkname.partition(b"\0")[0].decode(encoding, errors)
+        if kind in _DEVICES:
+            member.devmajor, member.devminor = _octal(major), _octal(minor)
+        if kind == tarfile.AREGTYPE and member.name.endswith("/"):
+            member.type = tarfile.DIRTYPE
+        if member.type == tarfile.DIRTYPE:
+            member.name = member.name.rstrip("/")
+        if prefix[0] and kind not in tarfile.GNU_TYPES:
+            above = prefix.partition(b"\0")[0].decode(encoding, errors)
+            member.name = f"{above}/{member.name}"
+        return member
+
+
+_HEADER = struct.Struct("100s 8s 8s 8s 12s 12s 8s 1s 100s 72x 8s 8s 155s 12x")
+"""The fields of POSIX.1's ustar header that are read: magic and owners' names are passed over."""
+
+_BLANK_CHECKSUM = 8 * ord(" ")
+_DEVICES = (tarfile.CHRTYPE, tarfile.BLKTYPE)
+_ORDINARY = frozenset(
+    {
+        *(tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE),
+        *(*_DEVICES, tarfile.FIFOTYPE, tarfile.XHDTYPE),
+        *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    }
+)
+
+
+def _octal(field: bytes) -> int:
+    """A number in octal digits, 0 for an empty field; ValueError for any other."""
+    digits = field.partition(b"\0")[0].strip()
+    if digits and not digits.isdigit():
+        raise ValueError("not octal digits")
+    return int(digits or b"0", 8)
+
+
 def walk_tar(path: str | Path, start: int, size_bytes: int) -> Iterator[tarfile.TarInfo]:
     """Yield the members of the tar at ``path[start : start + size_bytes]``, contents unread.
 
@@ -131,7 +189,12 @@ def walk_tar(path: str | Path, start: int, size_bytes: int) -> Iterator[tarfile.
     with _HeaderReader(io.FileIO(path)) as host_file:
         host_file.seek(start)
         try:
-            archive = tarfile.TarFile(fileobj=host_file, encoding="utf-8", errors="surrogateescape")
+            archive = tarfile.TarFile(
+                fileobj=host_file,
+                encoding="utf-8",
+                errors="surrogateescape",
+                tarinfo=_QuickHeader,
+            )
             passed = start
             while (member := archive.next()) is not None:
                 # tarfile remembers every member it has read: 1.5 kB each, never used here.

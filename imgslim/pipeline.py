@@ -3,7 +3,7 @@ what was built of it, compare two images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,12 +24,13 @@ from imgslim.dockerfile.source import Head
 from imgslim.engine import connect
 from imgslim.errors import BrokenPlanError, UsageError, VerificationError
 from imgslim.layers import OnProgress, load_layers
-from imgslim.model import Image, Keep, Layer, Plan, Problem
+from imgslim.model import Image, Keep, Layer, Origin, Plan, Problem
 from imgslim.packages import load_packages, unread_databases
 from imgslim.plan import build_plan
 from imgslim.provenance import classify
 from imgslim.rootfs import Rootfs
 from imgslim.roots import resolve_roots
+from imgslim.runtimes.base import Runtime
 from imgslim.runtimes.registry import start_runtimes
 from imgslim.sources import open_image
 from imgslim.verify import Verification, verify_image
@@ -124,13 +125,28 @@ def analyze(
         yield Analysis(opened.image, opened.layers, opened.world, plan, after)
 
 
-def derive_plan(world: World, also_run: Sequence[str] = ()) -> Plan:
-    """What ``world`` needs at run time. Raises EntrypointError, UnsupportedImageError."""
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Who put each path into an image, and the runtimes that had a word in it: for one plan."""
+
+    runtimes: Sequence[Runtime]
+    origin_of: Callable[[str], Origin]
+
+
+def judge(world: World) -> Judged:
+    """Start the runtimes on ``world`` and ask them for their claims."""
     runtimes = start_runtimes(world)
-    origin_of = classify(world, [claim for runtime in runtimes for claim in runtime.claims()])
+    claims = [claim for runtime in runtimes for claim in runtime.claims()]
+    return Judged(runtimes, classify(world, claims))
+
+
+def derive_plan(world: World, also_run: Sequence[str] = (), judged: Judged | None = None) -> Plan:
+    """What ``world`` needs at run time. Raises EntrypointError, UnsupportedImageError."""
+    judged = judged or judge(world)
     commands, findings = resolve_roots(world, also_run)
     unread = unread_databases(world.rootfs)
-    return build_plan(world, commands, [*findings, *unread], runtimes, origin_of)
+    found = [*findings, *unread]
+    return build_plan(world, commands, found, judged.runtimes, judged.origin_of)
 
 
 def weigh_next_level(world: World, plan: Plan, also_run: Sequence[str] = ()) -> NextLevel | None:

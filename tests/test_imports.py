@@ -12,6 +12,7 @@ PACKAGE = ROOT / "imgslim"
 
 LEVELS = (
     ("cli", "__main__"),
+    ("auditing",),
     ("pipeline", "build"),
     ("reports",),
     (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -11,32 +10,82 @@ import click
 from imgslim.choices import Choices
 from imgslim.cli import options
 from imgslim.cli.progress import ProgressBar
-from imgslim.errors import EntrypointError, UnsupportedImageError
 from imgslim.output import STANDARD_OUTPUT, check_output, write_output
 
 if TYPE_CHECKING:
-    from imgslim.model import Plan
-    from imgslim.world import World
+    from imgslim.audit import Audit
+    from imgslim.model import Image
+    from imgslim.reports.audit_tables import View
+    from imgslim.reports.console import Look
 
 EPILOG = """\
 \b
 Examples:
   imgslim audit app:latest
-  docker save app:latest | imgslim audit -
+  imgslim audit app:latest --by package --top 40 --under /usr
+  docker save app:latest | imgslim audit - --base python:3.12
   imgslim audit app.tar --format json | jq '.audit.wasted[:5]'
 """
+
+FORMATS = ("table", "json", "markdown", "csv")
+
+by_option = click.option(
+    "--by",
+    type=click.Choice(["layer", "package", "kind", "dir"]),
+    help="One table in place of the overview.",
+)
+top_option = click.option(
+    "--top",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Rows of each table. Default: 8, with --by 20; csv and json: all.",
+)
+under_option = click.option(
+    "--under", metavar="PATH", default="/", help="Weigh only what is below this directory."
+)
+base_option = click.option(
+    "--base",
+    metavar="IMAGE",
+    help="The image that IMAGE was built upon. Default: as its labels say, or the one in the "
+    "engine with whose layers it starts.",
+)
+duplicates_option = click.option(
+    "--duplicates",
+    cls=options.RunOption,
+    is_flag=True,
+    help="Also look for the same content in several files: reads those of equal size.",
+)
+format_option = click.option(
+    "--format",
+    "output_format",
+    cls=options.RunOption,
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="For people, for programs (docs/json.md), for a pull request, for a spreadsheet.",
+)
 
 
 @click.command("audit", cls=options.ConfiguredCommand, epilog=EPILOG)
 @options.image_argument
+@by_option
+@top_option
+@under_option
+@base_option
+@duplicates_option
 @options.also_run_option
 @options.choice_options
 @options.source_options
-@options.format_option
+@format_option
 @options.output_options
 @options.voice_options
 def command(
     image: str,
+    by: str | None,
+    top: int | None,
+    under: str,
+    base: str | None,
+    duplicates: bool,
     also_run: tuple[str, ...],
     choices: Choices,
     platform: str | None,
@@ -48,16 +97,17 @@ def command(
     verbose: bool,
     quiet: bool,
 ) -> None:
-    """Say what inflates IMAGE, and what of it a slim image would drop.
+    """Say what inflates IMAGE, why it is there, and what of it a slim image would drop.
 
-    The layers with the instruction that made each; bytes that a later layer deletes or overwrites;
-    the directories where bytes gather; the largest files; the largest packages (dpkg, apk, PyPI).
-    An image that runs nothing is weighed too, without the column of what would be dropped.
+    Every stored byte counts once: by layer with the instruction that made it, by kind (docs,
+    caches, toolchains …), by package (deb, apk, rpm, PyPI, npm, gem, jar, Go program), by
+    directory; what a later layer deletes or overwrites counts apart, with both instructions. An
+    image that runs nothing is weighed too, without what is needed.
     """
     check_output(output, force=force)
-    from imgslim.audit import audit_image
+    from imgslim.auditing import audit
     from imgslim.pipeline import open_world
-    from imgslim.reports import audit_text, json
+    from imgslim.reports.audit_tables import View
 
     with (
         ProgressBar(quiet=quiet) as on_progress,
@@ -69,24 +119,32 @@ def command(
             on_progress=on_progress,
         ) as opened,
     ):
-        world, found = opened.world, opened.image
-        plan = _plan_if_any(world, also_run, quiet=quiet)
-        audit = audit_image(found, opened.layers, world.rootfs, world.packages, plan)
-    if output_format == "json":
-        report = json.render_audit(found, audit)
-    else:
-        to_file = output != STANDARD_OUTPUT
-        look = options.look_for(sys.stdout, color, verbose=verbose, to_file=to_file)
-        report = audit_text.render_audit(found, audit, look)
-    write_output(report, output, force=force)
+        found = audit(
+            opened,
+            also_run,
+            base=base,
+            under=under,
+            with_duplicates=duplicates,
+            platform=platform,
+            on_progress=on_progress,
+        )
+    if not found.has_plan:
+        options.say(f"imgslim: note: nothing is marked as needed: {found.no_plan}\n", quiet=quiet)
+    to_file = output != STANDARD_OUTPUT
+    look = options.look_for(sys.stdout, color, verbose=verbose, to_file=to_file)
+    view = View(by or "", top)
+    write_output(_render(output_format, opened.image, found, view, look), output, force=force)
 
 
-def _plan_if_any(world: World, also_run: Sequence[str], *, quiet: bool) -> Plan | None:
-    """The plan, or None with a word on standard error for an image that has none."""
-    from imgslim.pipeline import derive_plan
+def _render(output_format: str, image: Image, audit: Audit, view: View, look: Look) -> str:
+    from imgslim.reports import audit_csv, audit_json, audit_markdown, audit_text
 
-    try:
-        return derive_plan(world, also_run)
-    except (EntrypointError, UnsupportedImageError) as error:
-        options.say(f"imgslim: note: nothing is marked as dropped: {error}\n", quiet=quiet)
-        return None
+    match output_format:
+        case "json":
+            return audit_json.render_audit(image, audit)
+        case "markdown":
+            return audit_markdown.render_audit(image, audit, view)
+        case "csv":
+            return audit_csv.render_audit(audit, view)
+        case _:
+            return audit_text.render_audit(image, audit, look, view)

@@ -23,6 +23,7 @@ class Problem:
 
     ``code`` is a stable kebab-case word, ``path`` where it shows (``""``: the image),
     ``resolution`` what was done and what to do, ``cost_bytes`` of keeping (0: none or unknown).
+    ``left_out`` are the paths that it says may be needed all the same.
     """
 
     code: str
@@ -31,6 +32,7 @@ class Problem:
     message: str
     resolution: str = ""
     cost_bytes: int = 0
+    left_out: tuple[str, ...] = field(default=(), repr=False)
 
 
 class Group(Enum):

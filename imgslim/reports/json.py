@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imgslim import __version__
-from imgslim.audit import Audit
 from imgslim.decisions import NextLevel
 from imgslim.matches import Match
 from imgslim.model import (
@@ -47,8 +46,8 @@ def render_analysis(
     """
     unsayable = () if expected is None else expected.unsayable
     document = {
-        **_head("analysis", image),
-        "next_level": None if next_level is None else _fields(next_level),
+        **document_head("analysis", image),
+        "next_level": None if next_level is None else fields_of(next_level),
         "unsayable": [_problem(problem) for problem in unsayable],
         "plan": plan_document(plan, expected),
     }
@@ -58,17 +57,12 @@ def render_analysis(
 def render_verification(image: Image, expected: Expected, result: Verification) -> str:
     """The document of ``imgslim verify --format json``."""
     row = verification_document(expected, result)
-    return render_document({**_head("verification", image), "verification": row})
+    return render_document({**document_head("verification", image), "verification": row})
 
 
 def render_why(image: Image, match: Match, answer: Answer) -> str:
     """The document of ``imgslim why --format json``."""
-    return render_document({**_head("why", image), "why": why_document(match, answer)})
-
-
-def render_audit(image: Image, audit: Audit) -> str:
-    """The document of ``imgslim audit --format json``."""
-    return render_document({**_head("audit", image), "audit": audit_document(audit)})
+    return render_document({**document_head("why", image), "why": why_document(match, answer)})
 
 
 def plan_document(plan: Plan, expected: Expected | None = None) -> Row:
@@ -98,8 +92,8 @@ def verification_document(expected: Expected, result: Verification) -> Row:
         "planned": {"reference": expected.reference, "id": expected.image_id},
         "paths": result.path_count,
         "stripped": result.stripped_count,
-        "differences": [_fields(row) for row in result.differences],
-        "allowed": [_fields(row) for row in result.allowances],
+        "differences": [fields_of(row) for row in result.differences],
+        "allowed": [fields_of(row) for row in result.allowances],
     }
 
 
@@ -108,10 +102,10 @@ def why_document(match: Match, answer: Answer) -> Row:
     row: Row = {"asked": match.pattern}
     if isinstance(answer, Kept):
         kept = _keep(answer.keep, {})
-        chain = [_fields(step) for step in answer.steps]
+        chain = [fields_of(step) for step in answer.steps]
         return {**row, "verdict": "kept", **kept, "owner": answer.owner, "chain": chain}
     if isinstance(answer, LeftOut):
-        told = {name: value for name, value in _fields(answer).items() if name != "drop"}
+        told = {name: value for name, value in fields_of(answer).items() if name != "drop"}
         return {**row, "verdict": "left out", **_drop(answer.drop), **told}
     return {
         **row,
@@ -122,24 +116,8 @@ def why_document(match: Match, answer: Answer) -> Row:
     }
 
 
-def audit_document(audit: Audit) -> Row:
-    """An audit as plain data."""
-    return {
-        "sizes": {
-            "stored_bytes": audit.stored_bytes,
-            "size_bytes": audit.size_bytes,
-            "wasted_bytes": sum(file.size_bytes for file in audit.wasted),
-            "kept_bytes": audit.kept_bytes,
-        },
-        "layers": [_fields(row) for row in audit.layers],
-        "directories": [_fields(row) for row in audit.directories],
-        "files": [_fields(row) for row in audit.files],
-        "packages": [_fields(row) for row in audit.packages],
-        "wasted": [_fields(row) for row in audit.wasted],
-    }
-
-
-def _head(kind: str, image: Image) -> Row:
+def document_head(kind: str, image: Image) -> Row:
+    """What every document starts with."""
     return {
         "version": VERSION,
         "kind": kind,
@@ -179,7 +157,7 @@ def _config(config: ImageConfig) -> Row:
 
 
 def _healthcheck(check: Healthcheck | None) -> Row | None:
-    return None if check is None else {**_fields(check), "test": list(check.test)}
+    return None if check is None else {**fields_of(check), "test": list(check.test)}
 
 
 def _words(words: Sequence[str] | None) -> list[str] | None:
@@ -187,11 +165,13 @@ def _words(words: Sequence[str] | None) -> list[str] | None:
 
 
 def _program(program: Program) -> Row:
-    return {**_fields(program), "argv": list(program.argv)}
+    return {**fields_of(program), "argv": list(program.argv)}
 
 
 def _problem(problem: Problem) -> Row:
-    return {**_fields(problem), "severity": problem.severity.value}
+    row = {**fields_of(problem), "severity": problem.severity.value}
+    del row["left_out"]
+    return row
 
 
 def _units(sections: Sequence[Section], outer: str, inner: str) -> list[Row]:
@@ -274,7 +254,8 @@ def _drop(drop: Drop) -> Row:
     }
 
 
-def _fields(row: Any) -> Row:
+def fields_of(row: Any) -> Row:
+    """The fields of a dataclass by name."""
     return {name: getattr(row, name) for name in row.__dataclass_fields__}
 
 
@@ -283,7 +264,7 @@ def _base64(data: bytes) -> str:
 
 
 def render_document(document: Row) -> str:
-    """A document as JSON text: readable at the top, one line for each row of a list."""
+    """JSON text: readable at the top, one line for each row of a list."""
     text = _object(document, "") + "\n"
     # What is left of undecodable bytes stands in lists of words: a surrogate as a JSON escape.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

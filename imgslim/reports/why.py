@@ -126,7 +126,7 @@ def explain(world: World, plan: Plan, match: Match, price: Callable[[str], int])
         return Summary(kept, dropped, price(match.pattern) if dropped else 0)
     keep = keeps.get(single, moved.get(single))
     if keep is not None:
-        return Kept(keep, owner_key(world, single), _steps(plan, keep))
+        return Kept(keep, owner_key(world, single), steps_finder(plan)(keep))
     drop = next(drop for drop in plan.drops if drop.entry.path == single)
     owner = owner_key(world, single)
     of_owner = [
@@ -152,18 +152,37 @@ def _single(world: World, match: Match, keeps: Iterable[str]) -> str | None:
     return top.path
 
 
-def _steps(plan: Plan, keep: Keep) -> tuple[Step, ...]:
+def steps_finder(plan: Plan) -> Callable[[Keep], tuple[Step, ...]]:
+    """A function from a kept path to the steps that lead to it from what the image runs."""
     keeps = {kept.entry.path: kept for kept in plan.keeps}
     programs = {program.label: " ".join(program.argv) for program in plan.programs}
-    steps: list[Step] = []
-    line = 0
-    for path in reversed(chain_finder(plan)(keep)):
-        kept = keeps.get(path)
-        reason = kept.reason if kept is not None else programs.get(path, "")
-        target = kept.entry.link_target if kept is not None else ""
-        steps.append(Step(path, reason, line, target))
-        line = kept.line if kept is not None else 0
-    return tuple(reversed(steps))
+    chain = chain_finder(plan)
+
+    def steps_of(keep: Keep) -> tuple[Step, ...]:
+        steps: list[Step] = []
+        line = 0
+        for path in reversed(chain(keep)):
+            kept = keeps.get(path)
+            reason = kept.reason if kept is not None else programs.get(path, "")
+            target = kept.entry.link_target if kept is not None else ""
+            steps.append(Step(path, reason, line, target))
+            line = kept.line if kept is not None else 0
+        return tuple(reversed(steps))
+
+    return steps_of
+
+
+def line_finder(plan: Plan) -> Callable[[str], str]:
+    """A function from a path of the fat image to the one line that says what needs it: its chain,
+    or the reason where the chain says no more; "" for what is left out."""
+    by_path = {keep.moved_from or keep.entry.path: keep for keep in plan.keeps}
+    steps_of = steps_finder(plan)
+
+    def line_of(path: str) -> str:
+        keep = by_path.get(path)
+        return "" if keep is None else one_line(steps_of(keep)) or keep.reason
+
+    return line_of
 
 
 def _reason(world: World, drop: Drop) -> str:

@@ -26,14 +26,15 @@ _FRAME_BYTES = 16
 @dataclass(frozen=True, slots=True)
 class BuildInfo:
     """``version`` as ``go1.26.8``; ``path`` of the main package; ``module`` of the main module
-    ("" without modules); ``dependencies`` as (module, version or replacement directory);
-    ``settings`` by key."""
+    ("" without modules) and ``module_version``; ``dependencies`` as (module, version or replacement
+    directory); ``settings`` by key."""
 
     version: str
     path: str
     module: str
     dependencies: tuple[tuple[str, str], ...]
     settings: tuple[tuple[str, str], ...]
+    module_version: str = ""
 
     def setting(self, key: str) -> str:
         return dict(self.settings).get(key, "")
@@ -53,7 +54,7 @@ def read_build_info(rootfs: Rootfs, entry: Entry) -> BuildInfo | None:
 def parse_build_info(version: str, text: str) -> BuildInfo:
     """Parse the module text: tab-separated rows ``path``, ``mod``, ``dep``, ``=>``, ``build``
     (runtime/debug, ParseBuildInfo)."""
-    path = module = ""
+    path = module = module_version = ""
     dependencies: list[tuple[str, str]] = []
     settings: list[tuple[str, str]] = []
     for line in text.splitlines():
@@ -63,7 +64,7 @@ def parse_build_info(version: str, text: str) -> BuildInfo:
             case "path":
                 path = fields[0]
             case "mod":
-                module = fields[0]
+                module, module_version = fields[:2]
             case "dep":
                 dependencies.append((fields[0], fields[1]))
             case "=>" if dependencies:
@@ -71,7 +72,7 @@ def parse_build_info(version: str, text: str) -> BuildInfo:
             case "build":
                 key, _, value = fields[0].partition("=")
                 settings.append((key, value.strip('"')))
-    return BuildInfo(version, path, module, tuple(dependencies), tuple(settings))
+    return BuildInfo(version, path, module, tuple(dependencies), tuple(settings), module_version)
 
 
 class _Binary:

@@ -61,6 +61,7 @@ class SpareLibraries:
             f"packages: {', '.join(names[:_NAMES_SHOWN])}{more}",
             f"add --keep {left[0].path} if something opens it by a name that it computes",
             unique_size_bytes(left),
+            tuple(entry.path for entry in left),
         )
 
     def _is_library(self, entry: Entry) -> bool:

@@ -107,7 +107,7 @@ class Opened:
                 by_asker.setdefault(key, []).append(candidate)
         for (asker, are_libraries), candidates in sorted(by_asker.items()):
             entries = [e for c in candidates for e in self._unkept(c, kept)]
-            yield _problem(asker, are_libraries, candidates, unique_size_bytes(entries))
+            yield _problem(asker, are_libraries, candidates, entries)
 
     def _strings_of(self, entry: Entry) -> Strings | None:
         if entry.path not in self._strings:
@@ -225,7 +225,7 @@ def _file(path: str, because: str) -> Need:
 
 
 def _problem(
-    asker: str, are_libraries: bool, candidates: Iterable[_Candidate], cost_bytes: int
+    asker: str, are_libraries: bool, candidates: Iterable[_Candidate], left_out: Sequence[Entry]
 ) -> Problem:
     paths = sorted({candidate.path for candidate in candidates})
     shown = ", ".join(paths[:_NAMES_SHOWN])
@@ -237,5 +237,6 @@ def _problem(
         asker,
         f"has the names of {what} in its strings: {shown}{more}",
         f"left out; --keep {paths[0]} keeps it, --level safe all of them",
-        cost_bytes,
+        unique_size_bytes(left_out),
+        tuple(sorted({entry.path for entry in left_out if entry.is_file})),
     )

@@ -49,6 +49,7 @@ def program_doubts(
                 f"distribution {dist} can run {program}, which is left out",
                 f"add --also-run {program} if the app uses that",
                 entry.size_bytes,
+                (entry.path,),
             )
 
 
@@ -62,7 +63,8 @@ def import_doubts(world: World, left: Iterable[tuple[str, str, Unit]]) -> Iterat
     for module, paths in askers.items():
         more = f" (so can {len(paths) - 1} more)" if len(paths) > 1 else ""
         dist = units[module].distribution
-        files = (world.rootfs.get(path) for path in (dist.files if dist else ()))
+        left_out = dist.files if dist else ()
+        files = (world.rootfs.get(path) for path in left_out)
         flag = f"--keep {dist.key}" if dist else f"--keep {units[module].key}"
         yield Problem(
             "optional-import",
@@ -71,4 +73,5 @@ def import_doubts(world: World, left: Iterable[tuple[str, str, Unit]]) -> Iterat
             f"can import {module}{more}, but nothing that runs needs that",
             f"left out; import it in your own code, or {flag}",
             unique_size_bytes(entry for entry in files if entry is not None),
+            left_out,
         )

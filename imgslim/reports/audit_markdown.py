@@ -1,0 +1,45 @@
+"""The report of an audit as GitHub Flavored Markdown: for a pull request, or a job's summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from imgslim.audit.model import Audit
+from imgslim.model import Image
+from imgslim.reports.audit_tables import OVERVIEW, Section, View, sections, summary_lines
+from imgslim.reports.text import title_of
+from imgslim.reports.words import count_text, printable
+
+_SPECIAL = "\\`*_{}[]<>#|~"
+
+
+def render_audit(image: Image, audit: Audit, view: View = OVERVIEW) -> str:
+    """The tables of ``imgslim audit``, each with what needs its rows."""
+    lines = [f"## {_escaped(title_of(image))}", ""]
+    lines += [f"- {_escaped(line)}" for line in summary_lines(audit)]
+    for section in sections(audit, view):
+        lines += ["", f"### {_escaped(section.title)}", "", *_table(section)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(section: Section) -> Iterator[str]:
+    has_notes = any(row.note for row in section.rows)
+    titles = [column.title or " " for column in section.columns]
+    rules = ["---:" if column.is_number else "---" for column in section.columns]
+    yield _line([*titles, "because of"] if has_notes else titles)
+    yield _line([*rules, "---"] if has_notes else rules)
+    for row in section.rows:
+        cells = [_escaped(text) for text in row.cells]
+        yield _line([*cells, _escaped(row.note)] if has_notes else cells)
+    if section.hidden_rows > 0:
+        yield ""
+        yield f"… and {count_text(section.hidden_rows, 'row')} more"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escaped(text: str) -> str:
+    """``text`` as it is, whatever a file of the image is called (GFM 0.29, 2.4 and 4.10)."""
+    return "".join(f"\\{sign}" if sign in _SPECIAL else sign for sign in printable(text))
