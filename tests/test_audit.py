@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from imgslim.audit import Audit, audit_image, instruction
+from imgslim.dirt import Dirt
 from imgslim.layers import load_layers
 from imgslim.model import Group, Keep, Package, Plan
 from imgslim.reports import json as json_report
@@ -139,10 +140,10 @@ def test_history_rows_read_as_instructions(created_by: str, expected: str) -> No
 def test_reports_show_layers_waste_and_what_would_go(tmp_path: Path) -> None:
     image = make_image(tmp_path, [BASE, SECOND])
     audit = make_audit(tmp_path, BASE, SECOND, keep=("/app/main",))
-    report = render_audit(image, audit, Look(width=100))
+    report = render_audit(image, audit, Dirt((), ()), Look(width=100))
     for words in ("layer 1", "/tmp/build/x", "deleted by layer 1", "deb:a", "/usr/share/doc"):
         assert words in report
-    document = json.loads(json_report.render_audit(image, audit))
+    document = json.loads(json_report.render_audit(image, audit, Dirt((), ())))
     assert (document["version"], document["kind"]) == (1, "audit")
     assert document["audit"]["wasted"][0] == {
         "path": "/tmp/build/x",

@@ -17,6 +17,7 @@ LEVELS = (
     (
         "plan",
         "audit",
+        "dirt",
         "archive",
         "bases",
         "provenance_labels",
@@ -47,6 +48,7 @@ ONLY_HERE = {
     "click": ("cli",),
     "rich": ("cli", "reports"),
     "docker": ("engine",),
+    "kingfisher_sdk": ("dirt",),
 }
 """Libraries that one part alone may know."""
 

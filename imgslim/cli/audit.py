@@ -10,6 +10,7 @@ import click
 
 from imgslim.choices import Choices
 from imgslim.cli import options
+from imgslim.cli.dirt import look_for_dirt, secrets_option
 from imgslim.cli.progress import ProgressBar
 from imgslim.errors import EntrypointError, UnsupportedImageError
 from imgslim.output import STANDARD_OUTPUT, check_output, write_output
@@ -32,6 +33,7 @@ Examples:
 @options.also_run_option
 @options.choice_options
 @options.source_options
+@secrets_option
 @options.format_option
 @options.output_options
 @options.voice_options
@@ -41,6 +43,7 @@ def command(
     choices: Choices,
     platform: str | None,
     check_digests: bool,
+    secrets: bool,
     output_format: str,
     output: str,
     force: bool,
@@ -52,6 +55,8 @@ def command(
 
     The layers with the instruction that made each; bytes that a later layer deletes or overwrites;
     the directories where bytes gather; the largest files; the largest packages (dpkg, apk, PyPI).
+    And what should be in no image: setuid programs, files that everyone may write, histories,
+    private keys, logins, tokens in the config or the history; also what a later layer deleted.
     An image that runs nothing is weighed too, without the column of what would be dropped.
     """
     check_output(output, force=force)
@@ -69,15 +74,16 @@ def command(
             on_progress=on_progress,
         ) as opened,
     ):
-        world, found = opened.world, opened.image
+        world = opened.world
         plan = _plan_if_any(world, also_run, quiet=quiet)
-        audit = audit_image(found, opened.layers, world.rootfs, world.packages, plan)
+        dirt, found, layers = look_for_dirt(opened, on_progress, secrets=secrets)
+        audit = audit_image(found, layers, world.rootfs, world.packages, plan)
     if output_format == "json":
-        report = json.render_audit(found, audit)
+        report = json.render_audit(found, audit, dirt)
     else:
         to_file = output != STANDARD_OUTPUT
         look = options.look_for(sys.stdout, color, verbose=verbose, to_file=to_file)
-        report = audit_text.render_audit(found, audit, look)
+        report = audit_text.render_audit(found, audit, dirt, look)
     write_output(report, output, force=force)
 
 

@@ -9,8 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from imgslim.audit import Audit
+from imgslim.dirt import Dirt
 from imgslim.model import Image
 from imgslim.reports.console import Look, cell, columns, draw, heading, indented
+from imgslim.reports.dirt_text import paint_dirt
 from imgslim.reports.text import title_of
 from imgslim.reports.words import count_text, share_text, size_text
 
@@ -20,7 +22,7 @@ SHOWN_ROWS = 12
 """Rows of a table, unless everything is asked for."""
 
 
-def render_audit(image: Image, audit: Audit, look: Look) -> str:
+def render_audit(image: Image, audit: Audit, dirt: Dirt, look: Look) -> str:
     """The whole report of ``imgslim audit``."""
 
     def paint(console: Console) -> None:
@@ -32,6 +34,7 @@ def render_audit(image: Image, audit: Audit, look: Look) -> str:
         _directories(console, audit, look)
         _files(console, audit, look)
         _packages(console, audit, look)
+        paint_dirt(console, dirt, look)
 
     return draw(look, paint)
 

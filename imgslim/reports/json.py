@@ -15,6 +15,7 @@ from typing import Any
 from imgslim import __version__
 from imgslim.audit import Audit
 from imgslim.decisions import NextLevel
+from imgslim.dirt import Dirt
 from imgslim.matches import Match
 from imgslim.model import (
     Drop,
@@ -27,6 +28,7 @@ from imgslim.model import (
     Problem,
     Program,
 )
+from imgslim.reports.dirt_json import dirt_document
 from imgslim.reports.summary import Section, dropped_sections, kept_sections
 from imgslim.reports.why import Answer, Kept, LeftOut
 from imgslim.verify import Expected, Verification
@@ -66,9 +68,10 @@ def render_why(image: Image, match: Match, answer: Answer) -> str:
     return _render({**_head("why", image), "why": why_document(match, answer)})
 
 
-def render_audit(image: Image, audit: Audit) -> str:
+def render_audit(image: Image, audit: Audit, dirt: Dirt) -> str:
     """The document of ``imgslim audit --format json``."""
-    return _render({**_head("audit", image), "audit": audit_document(audit)})
+    head = _head("audit", image)
+    return _render({**head, "audit": audit_document(audit), "dirt": dirt_document(dirt)})
 
 
 def plan_document(plan: Plan, expected: Expected | None = None) -> Row:
