@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from imgslim.audit import audit_image
-from imgslim.dirt import Dirt, DirtKind, Finding, SecretScanner, cover_image, find_dirt
+from imgslim.dirt import (
+    Dirt,
+    DirtKind,
+    Finding,
+    SecretScanner,
+    cover_image,
+    find_dirt,
+    nothing_more,
+)
 from imgslim.dirt.texts import cover, find_in_instruction
 from imgslim.layers import load_layers
 from imgslim.model import HistoryRow, Image, ImageConfig, OriginKind
@@ -48,7 +56,7 @@ def dirt_of(
     with Rootfs.of_layers(layers) as rootfs:
         world = World(rootfs, image.config, image.platform, load_packages(rootfs), image.history)
         dirt = find_dirt(image, layers, world, scanner)
-        quoted, clean = cover_image(image, layers, scanner.in_text if scanner else None)
+        quoted, clean = cover_image(image, layers, scanner.in_text if scanner else nothing_more)
         audit = audit_image(quoted, clean, rootfs, world.packages)
     looks = (Look(width=80), Look(width=100, verbose=True))
     reports = [render_audit(quoted, audit, dirt, look) for look in looks]

@@ -25,9 +25,9 @@ def look_for_dirt(
 ) -> tuple[Dirt, Image, tuple[Layer, ...]]:
     """What should not be in the image; and the image and its layers as reports may quote them.
     Raises UsageError when ``secrets`` are asked for and the scanner is not installed."""
-    from imgslim.dirt import SecretScanner, cover_image, find_dirt
+    from imgslim.dirt import SecretScanner, cover_image, find_dirt, nothing_more
 
     scanner = SecretScanner() if secrets else None
     dirt = find_dirt(opened.image, opened.layers, opened.world, scanner, on_progress=on_progress)
-    find_more = scanner.in_text if scanner else None
+    find_more = scanner.in_text if scanner else nothing_more
     return dirt, *cover_image(opened.image, opened.layers, find_more)

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from imgslim.audit import instruction
-from imgslim.dirt.config import cover_image as cover_image
 from imgslim.dirt.config import find_tokens
 from imgslim.dirt.contents import is_compressed, scan_file
+from imgslim.dirt.covers import cover_image as cover_image
+from imgslim.dirt.covers import nothing_more as nothing_more
 from imgslim.dirt.kingfisher import SecretScanner as SecretScanner
 from imgslim.dirt.model import Dirt as Dirt
 from imgslim.dirt.model import DirtKind as DirtKind
@@ -44,7 +45,7 @@ def find_dirt(
     """What should not be in ``image``. ``layers`` are its indexed layers, ``world`` their merged
     tree with its packages. With ``scanner`` contents are read, too; progress counts their bytes."""
     search = _Search(image, layers, world, scanner)
-    findings = list(find_tokens(image, scanner.in_text if scanner else None))
+    findings = list(find_tokens(image, scanner.in_text if scanner else nothing_more))
     findings += find_privileged(world.rootfs, search.tell)
     findings += find_world_writable(world.rootfs, search.tell)
     findings += search.files(on_progress)
@@ -69,7 +70,7 @@ class _Search:
         self._layers = layers
         self._world = world
         self._scanner = scanner
-        _, clean = cover_image(image, layers, scanner.in_text if scanner else None)
+        _, clean = cover_image(image, layers, scanner.in_text if scanner else nothing_more)
         self._made_by = [instruction(layer.blob.created_by) for layer in clean]
         self._origin_of = origins_of(world)
         self._spared: dict[OriginKind, list[int]] = {}

@@ -1,114 +1,98 @@
-"""Tokens in the config and in the history, and an image without them for reports to quote."""
+"""Tokens in the config and in the history: values that the image tells everyone who has it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from imgslim.audit import instruction
+from imgslim.dirt.covers import (
+    FindMore,
+    commands_of,
+    cover_image,
+    hits_in_instruction,
+    hits_in_text,
+    nothing_more,
+    rule_for_value,
+)
 from imgslim.dirt.model import DirtKind, Finding
-from imgslim.dirt.texts import COVER, Hit, cover, find_in_instruction, find_in_text, is_secret
-from imgslim.model import Image, ImageConfig, Layer
-
-MIN_COVERED = 6
-"""Characters of a value that is covered wherever it stands. A shorter one is covered only where it
-is assigned: it would be a part of many words."""
-
-FindMore = Callable[[str], Iterable[Hit]]
-"""Further secrets of a text: those of a scanner."""
+from imgslim.model import Image, ImageConfig
 
 
-def cover_image(
-    image: Image, layers: Sequence[Layer], find_more: FindMore | None = None
-) -> tuple[Image, tuple[Layer, ...]]:
-    """``image`` and ``layers`` with the secrets covered in all that says how they were made
-    (``created_by`` of the layers and of the history): what a report may quote."""
-    known = _known_values(image, find_more)
-
-    def clean(text: str) -> str:
-        return _without(cover(text, _hits(text, find_more)), known)
-
-    blobs = tuple(replace(blob, created_by=clean(blob.created_by)) for blob in image.layers)
-    history = tuple(replace(row, created_by=clean(row.created_by)) for row in image.history)
-    indexed = tuple(
-        replace(layer, blob=replace(layer.blob, created_by=clean(layer.blob.created_by)))
-        for layer in layers
-    )
-    return replace(image, layers=blobs, history=history), indexed
-
-
-def find_tokens(image: Image, find_more: FindMore | None = None) -> Iterator[Finding]:
-    """Tokens that the config or the history of ``image`` holds, without their values."""
+def find_tokens(image: Image, find_more: FindMore = nothing_more) -> Iterator[Finding]:
+    """Tokens that the config or the history of ``image`` holds, without their values. What the
+    config has is told of it, not again of the row that set it."""
     clean, _ = cover_image(image, (), find_more)
     quotes = [instruction(row.created_by) for row in clean.history]
     layer_of = _layers_of_rows(image)
-    told: set[tuple[str, str]] = set()
-    for where, name, value, rule in _in_config(image.config, find_more):
+    for where, name, rule in _in_config(image.config, find_more):
         row = _row_that_sets(image, name) if name else None
-        told.add((name, value))
-        layer_index = None if row is None else layer_of[row]
-        yield Finding(DirtKind.TOKEN, where, rule, layer_index, "" if row is None else quotes[row])
-    places: dict[tuple[str, str, str], list[int]] = {}
-    for row, history in enumerate(image.history):
-        for hit in _hits(history.created_by, find_more):
-            value = history.created_by[hit.start : hit.end]
-            if (hit.name, value) not in told and not _is_command(image, history.created_by):
-                places.setdefault(
-                    (hit.name if hit.is_argument else "", value, hit.rule), []
-                ).append(row)
-    for (name, _, rule), rows in places.items():
-        where = f"<build argument {name}>" if name else f"<history {rows[0] + 1}>"
+        layer_index, quote = (None, "") if row is None else (layer_of[row], quotes[row])
+        yield Finding(DirtKind.TOKEN, where, rule, layer_index, quote)
+    for place, rows in _in_history(image, find_more).items():
+        where = (
+            f"<build argument {place.argument}>" if place.argument else f"<history {rows[0] + 1}>"
+        )
         yield Finding(
-            DirtKind.TOKEN, where, rule, layer_of[rows[0]], quotes[rows[0]], count=len(set(rows))
+            DirtKind.TOKEN, where, place.rule, layer_of[rows[0]], quotes[rows[0]], count=len(rows)
         )
 
 
-def _hits(created_by: str, find_more: FindMore | None) -> tuple[Hit, ...]:
-    own = find_in_instruction(created_by)
-    more = find_more(created_by) if find_more else ()
-    free = [hit for hit in more if all(hit.end <= o.start or o.end <= hit.start for o in own)]
-    return (*own, *free)
+def _in_config(config: ImageConfig, find_more: FindMore) -> Iterator[tuple[str, str, str]]:
+    """Place, variable or label, and rule of each secret in the config."""
+    for what, pairs in (("env", config.env), ("label", config.labels)):
+        for name, value in pairs:
+            if rule := rule_for_value(name, value, find_more):
+                yield f"<{what} {name}>", name, rule
+    for where, argv in commands_of(config):
+        for rule in dict.fromkeys(hit.rule for hit in hits_in_text(" ".join(argv), find_more)):
+            yield where, "", rule
 
 
-def _in_config(
-    config: ImageConfig, find_more: FindMore | None
-) -> Iterator[tuple[str, str, str, str]]:
-    """Place, variable, value and rule of each secret in the config."""
-    for name, value in config.env:
-        if rule := is_secret(name, value) or _rule_of(value, find_more):
-            yield f"<env {name}>", name, value, rule
-    for name, value in config.labels:
-        if rule := is_secret(name, value) or _rule_of(value, find_more):
-            yield f"<label {name}>", name, value, rule
-    for where, text in _commands(config):
-        hits = (*find_in_text(text), *(find_more(text) if find_more else ()))
-        for rule in dict.fromkeys(hit.rule for hit in hits):
-            yield where, "", "", rule
+@dataclass(frozen=True, slots=True, repr=False)
+class _Place:
+    """A secret of the history; builders repeat a build argument in every RUN that has it."""
+
+    argument: str
+    rule: str
+    row: int
+    value: str
 
 
-def _rule_of(text: str, find_more: FindMore | None) -> str:
-    return next((hit.rule for hit in find_more(text)), "") if find_more else ""
+def _in_history(image: Image, find_more: FindMore) -> dict[_Place, list[int]]:
+    """The rows of each secret that the config has no longer, or never had."""
+    config = image.config
+    set_now = {*config.env, *config.labels}
+    run_now = _values_of_commands(config, find_more)
+    places: dict[_Place, list[int]] = {}
+    for number, row in enumerate(image.history):
+        is_command = _COMMAND.match(row.created_by) is not None
+        for hit in hits_in_instruction(row.created_by, find_more):
+            value = row.created_by[hit.start : hit.end].strip("\"'")
+            if (hit.name, value) in set_now or (
+                is_command and any(now in value for now in run_now)
+            ):
+                continue
+            place = _Place(
+                hit.name if hit.is_argument else "",
+                hit.rule,
+                -1 if hit.is_argument else number,
+                value if hit.is_argument else "",
+            )
+            rows = places.setdefault(place, [])
+            if number not in rows:
+                rows.append(number)
+    return places
 
 
-def _commands(config: ImageConfig) -> Iterator[tuple[str, str]]:
-    yield "<entrypoint>", " ".join(config.entrypoint or ())
-    yield "<cmd>", " ".join(config.cmd or ())
-    if config.healthcheck:
-        yield "<healthcheck>", " ".join(config.healthcheck.test)
-    for trigger in config.on_build:
-        yield "<onbuild>", trigger
+def _values_of_commands(config: ImageConfig, find_more: FindMore) -> frozenset[str]:
+    texts = [" ".join(argv) for _, argv in commands_of(config)]
+    hits = ((text, hit) for text in texts for hit in hits_in_text(text, find_more))
+    return frozenset(text[hit.start : hit.end].strip("\"'") for text, hit in hits)
 
 
-_COMMAND = re.compile(r"^(?:/bin/sh -c #\(nop\)\s+)?(ENTRYPOINT|CMD|HEALTHCHECK|ONBUILD)\b")
-
-
-def _is_command(image: Image, created_by: str) -> bool:
-    """Whether a row is one of those whose words stand in the config, and are told there."""
-    match = _COMMAND.match(created_by)
-    return match is not None and f"<{match[1].lower()}>" in {
-        where for where, text in _commands(image.config) if text
-    }
+_COMMAND = re.compile(r"^(?:/bin/sh -c #\(nop\)\s+)?(?:ENTRYPOINT|CMD|HEALTHCHECK|ONBUILD)\b")
 
 
 def _row_that_sets(image: Image, name: str) -> int | None:
@@ -127,25 +111,3 @@ def _layers_of_rows(image: Image) -> Sequence[int | None]:
     if sum(made) != len(image.layers):
         return [None] * len(made)
     return [sum(made[:row]) if is_made else None for row, is_made in enumerate(made)]
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _Known:
-    """Values that were recognised somewhere, to be covered everywhere."""
-
-    pattern: re.Pattern[str] | None
-
-
-def _known_values(image: Image, find_more: FindMore | None) -> _Known:
-    values = {value for _, _, value, _ in _in_config(image.config, find_more)}
-    for row in image.history:
-        hits = _hits(row.created_by, find_more)
-        values |= {row.created_by[hit.start : hit.end].strip("\"'") for hit in hits}
-    long = sorted((v for v in values if len(v) >= MIN_COVERED), key=len, reverse=True)
-    if not long:
-        return _Known(None)
-    return _Known(re.compile("|".join(re.escape(value) for value in long)))
-
-
-def _without(text: str, known: _Known) -> str:
-    return known.pattern.sub(COVER, text) if known.pattern else text

@@ -50,7 +50,7 @@ class Hit:
 def find_in_text(text: str) -> tuple[Hit, ...]:
     """The secrets of one text, by place; of two in the same place, the one with a name."""
     assigned = _assigned(text, _ASSIGNED, name_rules().is_secret_word, 0, len(text))
-    return _apart([*assigned, *_formed(text)])
+    return apart([*assigned, *_formed(text)])
 
 
 def find_in_instruction(created_by: str) -> tuple[Hit, ...]:
@@ -63,7 +63,7 @@ def find_in_instruction(created_by: str) -> tuple[Hit, ...]:
     elif match := _ARGUMENTS.match(text):
         found = _assigned(text, _DECLARED, names.is_secret, *match.span("all"))
         declared = [Hit(hit.rule, hit.name, hit.start, hit.end, True) for hit in found]
-    return _apart([*declared, *find_in_text(text)])
+    return apart([*declared, *find_in_text(text)])
 
 
 def is_secret(name: str, value: str) -> str:
@@ -107,8 +107,8 @@ def _formed(text: str) -> Iterator[Hit]:
             yield Hit(rule.rule, "", match.start("value"), match.end("value"))
 
 
-def _apart(hits: Iterable[Hit]) -> tuple[Hit, ...]:
-    """Hits that do not overlap: the wider one stays, so that no part of a value shows."""
+def apart(hits: Iterable[Hit]) -> tuple[Hit, ...]:
+    """Hits that do not overlap, by place: those that do become one, so that no part shows."""
     kept: list[Hit] = []
     for hit in sorted(hits, key=lambda hit: (hit.start, -hit.end, not hit.name)):
         if kept and hit.start < kept[-1].end:
