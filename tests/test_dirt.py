@@ -204,6 +204,7 @@ def debian_tree() -> dict[str, File | Dir | Link | str | bytes]:
         "/usr/share/doc/ssl/demo.pem": File(PEM),
         "/usr/lib/python3/test/keycert.pem": File(PEM),
         "/usr/share/app/settings.py": File(f"token = '{GITHUB}'\n"),
+        "/usr/lib/python3/test/keys.py": File(f"token = '{GITHUB}'\n"),
         "/usr/lib/libgnutls.so.30": File(b"\x7fELF\0" + PEM.encode()),
     }
     listing = "/.\n" + "".join(f"{path}\n" for path in files)
@@ -211,6 +212,7 @@ def debian_tree() -> dict[str, File | Dir | Link | str | bytes]:
         **files,
         "/etc/ssl/certs/ca.pem": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
         "/etc/ssl/private/ssl-cert-snakeoil.key": PEM,
+        "/usr/lib/python3/test/__pycache__/keys.cpython-311.pyc": f"{GITHUB}\n",
         "/var/lib/dpkg/info/base.list": listing,
         "/var/lib/dpkg/info/ssl-cert.list": "/.\n",
         "/var/lib/dpkg/status": "".join(

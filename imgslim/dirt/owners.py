@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from imgslim.dirt.rules import harmless_units
+from imgslim.dirt.rules import shared_units
 from imgslim.model import Layer, Origin, OriginKind
 from imgslim.packages import load_packages
 from imgslim.provenance import classify
@@ -14,7 +14,13 @@ from imgslim.runtimes.registry import start_runtimes
 from imgslim.world import World
 
 _OTHERS = frozenset(
-    (OriginKind.PACKAGE, OriginKind.DISTRIBUTION, OriginKind.RUNTIME, OriginKind.CACHE)
+    (
+        OriginKind.PACKAGE,
+        OriginKind.DISTRIBUTION,
+        OriginKind.RUNTIME,
+        OriginKind.GENERATED,
+        OriginKind.CACHE,
+    )
 )
 
 OriginOf = Callable[[str], Origin]
@@ -47,14 +53,11 @@ def origins_after(layers: Sequence[Layer], index: int, world: World) -> OriginOf
 
 def is_others(origin: Origin) -> bool:
     """Whether a key in a file of this origin is none of the user's: a test's, an example's, a
-    certificate's that comes with a package. What a package's scripts make is, like the keys of an
-    ssh server, which all containers of the image share."""
-    if origin.kind is OriginKind.GENERATED:
-        return origin.unit in harmless_units()
-    return origin.kind in _OTHERS
+    certificate's that comes with a package, what its scripts made; but the keys of an ssh server,
+    which all containers of the image share, are told."""
+    return origin.kind in _OTHERS and origin.unit not in shared_units()
 
 
 def owner_text(origin: Origin) -> str:
     """The owner for a report, "" for the user."""
-    is_known = origin.kind in _OTHERS or origin.kind is OriginKind.GENERATED
-    return origin.unit if is_known else ""
+    return origin.unit if origin.kind in _OTHERS else ""

@@ -126,9 +126,9 @@ def _bytes(text: str) -> bytes:
 
 
 @cache
-def harmless_units() -> frozenset[str]:
-    """Generated files (units of ``generated.toml``) that hold a key and harm nobody."""
-    return frozenset(row["unit"] for row in load_table("dirt")["harmless"])
+def shared_units() -> frozenset[str]:
+    """Units of ``generated.toml`` whose keys all containers of an image share."""
+    return frozenset(row["unit"] for row in load_table("dirt")["shared"])
 
 
 @cache

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.text import Text
+from rich.padding import Padding
 
 from imgslim.dirt import Dirt, DirtKind, Finding, Scanned, Spared
-from imgslim.reports.console import Look, cell, columns, heading, indented, indented_text
+from imgslim.reports.console import Look, cell, heading, indented_text
 from imgslim.reports.words import count_text, size_text
 
 SHOWN_ROWS = 12
@@ -60,17 +60,23 @@ def _kind(console: Console, kind: DirtKind, found: Sequence[Finding], look: Look
     apart = [finding for finding in found if is_apart and finding.owner]
     rows = [finding for finding in found if finding not in apart]
     shown = rows if look.verbose else rows[:SHOWN_ROWS]
-    table = columns("", "", "")
     for finding in shown:
-        table.add_row(cell(_where(finding)), cell(_rule(finding)), _made(finding))
+        _line(console, f"    {_where(finding)}  ({_rule(finding)})", look)
+        for line in _made(finding):
+            _line(console, f"      {line}", look, "dim")
     if apart:
-        table.add_row(cell(_by_owner(apart)), cell("of packages"), cell(""))
-    console.print(indented(table))
+        _line(console, f"    {count_text(len(apart), 'program')} of {_by_owner(apart)}", look)
     if len(rows) > len(shown):
-        console.print(cell(f"  … and {len(rows) - len(shown):,} more: --verbose lists them", "dim"))
-    advice = ADVICE.get(kind, "")
-    if advice:
-        console.print(indented_text(f"→ {advice}"))
+        console.print(
+            cell(f"    … and {len(rows) - len(shown):,} more: --verbose lists them", "dim")
+        )
+    if advice := ADVICE.get(kind, ""):
+        console.print(Padding(cell(f"→ {advice}"), (0, 0, 0, 4)))
+
+
+def _line(console: Console, text: str, look: Look, style: str = "") -> None:
+    """A line, cut at the width unless everything is asked for."""
+    console.print(cell(text, style), no_wrap=not look.verbose, overflow="ellipsis")
 
 
 def _where(finding: Finding) -> str:
@@ -88,7 +94,7 @@ def _rule(finding: Finding) -> str:
     return ", ".join(words)
 
 
-def _made(finding: Finding) -> Text:
+def _made(finding: Finding) -> list[str]:
     """The layer with its instruction, and the one that took it away."""
     lines = []
     if finding.layer_index is not None:
@@ -97,7 +103,7 @@ def _made(finding: Finding) -> Text:
         lines.append(finding.instruction)
     if undone := finding.deleted_by:
         lines.append(_layer(f"{undone.how} by layer", undone.layer_index, undone.instruction))
-    return Text("\n").join(cell(line) for line in lines)
+    return lines
 
 
 def _layer(words: str, index: int, instruction: str) -> str:
