@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 import tracemalloc
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from imgslim.audit import audit_image
+from imgslim.cli.app import run
 from imgslim.dirt import (
     Dirt,
     DirtKind,
@@ -30,6 +32,7 @@ from imgslim.reports.audit_text import render_audit
 from imgslim.reports.console import Look
 from imgslim.rootfs import Rootfs
 from imgslim.world import World
+from tests.test_cli import TREE, write_archive
 from tests.worlds import Dir, File, Link, Tree, make_image
 
 # Put together here, so that no scanner takes this file for a leak.
@@ -232,7 +235,15 @@ def test_what_packages_bring_is_not_the_users(tmp_path: Path, scanner: SecretSca
     ]
     spared = {row.origin: row.files for row in dirt.spared}
     assert spared[OriginKind.PACKAGE] >= 5
-    assert "not looked into" in report
+    assert "not read: " in report
+
+
+def test_keys_of_packages_are_counted_and_not_told(tmp_path: Path) -> None:
+    dirt, report = dirt_of(tmp_path, debian_tree())
+    assert set(found(dirt)) == {"/usr/bin/passwd"}
+    spared = {row.origin.value: row.files for row in dirt.spared}
+    assert spared == {"package": 2, "generated": 1, "distribution": 1}
+    assert "not told: 2 files of a package" in report
 
 
 def test_what_a_package_brought_and_lost_is_not_the_users(tmp_path: Path) -> None:
@@ -454,3 +465,27 @@ def test_an_image_without_history_is_searched_all_the_same(tmp_path: Path) -> No
     with Rootfs.of_layers(layers) as rootfs:
         world = World(rootfs, image.config, image.platform, load_packages(rootfs))
         assert [f.where for f in find_dirt(image, layers, world).findings] == ["/root/.netrc"]
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_the_command_tells_places_and_no_values(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base: Tree = {"/root/.netrc": f"machine x password {PASSWORD}", "/app/a.py": f"t = '{GITHUB}'"}
+    archive = write_archive(tmp_path / "app.tar", TREE, base, {"/root/.wh..netrc": ""})
+    assert run(["audit", str(archive), "--secrets", "--format", form, "--verbose"]) == 0
+    shown = capsys.readouterr()
+    assert "/root/.netrc" in shown.out and "/app/a.py" in shown.out
+    assert PASSWORD not in shown.out + shown.err and GITHUB not in shown.out + shown.err
+    assert run(["audit", str(archive), "--format", form]) == 0
+    assert "betterleaks" not in capsys.readouterr().out
+
+
+def test_without_the_extra_secrets_say_what_to_install(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "kingfisher_sdk", None)
+    archive = write_archive(tmp_path / "app.tar")
+    assert run(["audit", str(archive), "--secrets"]) == 2
+    assert "imgslim[secrets]" in capsys.readouterr().err
+    assert run(["audit", str(archive)]) == 0

@@ -9,6 +9,7 @@ places, rules, and instructions whose secrets are covered.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import groupby
 
 from imgslim.audit import instruction
@@ -24,7 +25,7 @@ from imgslim.dirt.model import Scanned as Scanned
 from imgslim.dirt.model import Spared as Spared
 from imgslim.dirt.model import Undone as Undone
 from imgslim.dirt.names import is_candidate, rule_for
-from imgslim.dirt.owners import is_others, origins_after, origins_of, owner_text
+from imgslim.dirt.owners import OriginOf, is_others, origins_after, origins_of
 from imgslim.dirt.permissions import find_privileged, find_world_writable
 from imgslim.dirt.stored import Life, dead_files, lives_of
 from imgslim.layers import OnProgress
@@ -72,7 +73,6 @@ class _Search:
         self._scanner = scanner
         _, clean = cover_image(image, layers, scanner.in_text if scanner else nothing_more)
         self._made_by = [instruction(layer.blob.created_by) for layer in clean]
-        self._origin_of = origins_of(world)
         self._spared: dict[OriginKind, list[int]] = {}
         self._read = [0, 0, 0]
 
@@ -86,16 +86,26 @@ class _Search:
             rule,
             entry.layer_index,
             self._made_by[entry.layer_index],
-            owner=owner_text(self._origin_of(entry.path)),
+            owner=self._owner(entry.path),
             line=line,
             count=count,
         )
+
+    def _owner(self, path: str) -> str:
+        packages = self._world.packages
+        owner = packages.owner(path) or packages.distribution_owner(path)
+        return owner.key if owner else ""
+
+    @cached_property
+    def _origin_of(self) -> OriginOf:
+        """Asked for only where something was found, or is to be read: it takes its time."""
+        return origins_of(self._world)
 
     def files(self, on_progress: OnProgress | None) -> Iterator[Finding]:
         """Findings by name and by contents: in the tree, then in what later layers took away."""
         rootfs = self._world.rootfs
         alive = [entry for entry in rootfs.entries.values() if entry.is_file]
-        alive = [entry for entry in self._once(alive) if not self._is_spared(entry)]
+        alive = [entry for entry in self._once(alive) if not self._is_skipped(entry)]
         dead = [entry for entry in dead_files(self._layers, rootfs) if self._is_looked_at(entry)]
         total, done = sum(entry.size_bytes for entry in (*alive, *dead)), 0
         gone: list[Finding] = []
@@ -103,7 +113,8 @@ class _Search:
         for number, entry in enumerate((*alive, *dead)):
             for finding in self._in_file(entry):
                 if number < len(alive):
-                    yield finding
+                    if self._scanner is not None or not self._is_spared(entry):
+                        yield finding
                 else:
                     gone.append(finding)
                     entries.append(entry)
@@ -123,6 +134,10 @@ class _Search:
 
     def _is_looked_at(self, entry: Entry) -> bool:
         return entry.size_bytes > 0 and (self._scanner is not None or is_candidate(entry))
+
+    def _is_skipped(self, entry: Entry) -> bool:
+        """Whether a file is not even read: by name alone there are few to read."""
+        return self._scanner is not None and self._is_spared(entry)
 
     def _is_spared(self, entry: Entry) -> bool:
         origin = self._origin_of(entry.path)

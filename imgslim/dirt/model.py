@@ -40,10 +40,10 @@ class Finding:
     ``<label NAME>``, ``<cmd>``, ``<history 4>`` (the row, from 1). ``rule`` says what it was
     recognised by. ``layer_index`` is None where no layer has it, ``instruction`` what made the
     layer or the row, its secrets covered ("": the image does not say). ``deleted_by`` is set for
-    what is no longer in the merged tree. ``owner`` is the package or the runtime that brought the
-    file ("": nobody known); ``line`` counts from 1 (0: unknown, or no text). ``count`` is how many
-    of the same are told in one: the paths below a world-writable directory, the matches of a rule
-    in one file, the rows that have one build argument.
+    what is no longer in the merged tree. ``owner`` is the package or the distribution that brought
+    the file ("": nobody known); ``line`` counts from 1 (0: unknown, or no text). ``count`` is how
+    many of the same are told in one: the paths below a world-writable directory, the matches of a
+    rule in one file, the rows that have one build argument.
     """
 
     kind: DirtKind
@@ -59,7 +59,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Spared:
-    """Files that were not looked into: who put them there, how many, and their bytes."""
+    """Files that are none of the user's: who put them there, how many, and their bytes."""
 
     origin: OriginKind
     files: int
@@ -77,9 +77,9 @@ class Scanned:
 
 @dataclass(frozen=True, slots=True)
 class Dirt:
-    """All findings in an image, in the order of ``DirtKind``, then by place. ``spared`` are
-    candidates that a package, a distribution or a runtime brought; ``scanned`` is None where
-    contents were not asked for."""
+    """All findings in an image, in the order of ``DirtKind``, then by place. ``spared`` are the
+    files that a package, a distribution, a runtime or a cache brought: those not scanned, or, where
+    contents were not asked for (``scanned`` is None), those whose name and start made them dirt."""
 
     findings: tuple[Finding, ...]
     spared: tuple[Spared, ...]

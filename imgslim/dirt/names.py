@@ -33,7 +33,7 @@ def rule_for(rootfs: Rootfs, entry: Entry) -> FileRule | None:
 
 def is_candidate(entry: Entry) -> bool:
     """Whether the name alone makes a file worth a look."""
-    return next(file_rules().of(entry.path), None) is not None
+    return bool(file_rules().of(entry.path))
 
 
 def _says_so(rule: FileRule, head: bytes) -> bool:

@@ -56,8 +56,3 @@ def is_others(origin: Origin) -> bool:
     certificate's that comes with a package, what its scripts made; but the keys of an ssh server,
     which all containers of the image share, are told."""
     return origin.kind in _OTHERS and origin.unit not in shared_units()
-
-
-def owner_text(origin: Origin) -> str:
-    """The owner for a report, "" for the user."""
-    return origin.unit if origin.kind in _OTHERS else ""

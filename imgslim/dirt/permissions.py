@@ -20,8 +20,8 @@ def find_privileged(rootfs: Rootfs, tell: Tell) -> Iterator[Finding]:
     """setuid and setgid programs (execve(2): the bits count for executables) and those with file
     capabilities; of hard links the first path."""
     seen: set[tuple[int, int]] = set()
-    for path in sorted(path for path, entry in rootfs.entries.items() if _is_privileged(entry)):
-        entry = rootfs.entries[path]
+    found = [entry for entry in rootfs.entries.values() if _is_privileged(entry)]
+    for entry in sorted(found, key=lambda entry: entry.path):
         if entry.inode in seen:
             continue
         seen.add(entry.inode)
@@ -35,7 +35,7 @@ def find_privileged(rootfs: Rootfs, tell: Tell) -> Iterator[Finding]:
 
 
 def _is_privileged(entry: Entry) -> bool:
-    if entry.kind is not Kind.FILE:
+    if not (entry.mode & (_SETUID | _SETGID) or entry.xattrs) or entry.kind is not Kind.FILE:
         return False
     if entry.mode & (_SETUID | _SETGID) and entry.mode & 0o111:
         return True
@@ -61,9 +61,8 @@ def find_world_writable(rootfs: Rootfs, tell: Tell) -> Iterator[Finding]:
     """Files and directories that everyone may write, directories without the sticky bit
     (inode(7)); what lies below one that is told is counted with it."""
     top, count = None, 0
-    for entry in rootfs.walk("/"):
-        if not _is_open(entry):
-            continue
+    found = [entry for entry in rootfs.entries.values() if _is_open(entry)]
+    for entry in sorted(found, key=lambda entry: entry.path.split("/")):
         if top is not None and entry.path.startswith(f"{top.path.rstrip('/')}/"):
             count += 1
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -43,15 +43,16 @@ class FileRules:
             for ending in row.get("endings", ()):
                 self._by_ending.setdefault(ending, []).append(rule)
 
-    def of(self, path: str) -> Iterator[FileRule]:
-        """The rows that ``path`` may be one of."""
+    def of(self, path: str) -> Sequence[FileRule]:
+        """The rows that ``path`` may be one of: asked for every path of an image, so it is quick
+        where there is none."""
         name = path[path.rfind("/") + 1 :]
-        for end, rule in self._by_name.get(name, ()):
-            if path.endswith(end):
-                yield rule
         dot = name.rfind(".")
-        if dot >= 0:
-            yield from self._by_ending.get(name[dot:], ())
+        ended = self._by_ending.get(name[dot:], ()) if dot >= 0 else ()
+        named = self._by_name.get(name)
+        if named is None:
+            return ended
+        return [*(rule for end, rule in named if path.endswith(end)), *ended]
 
 
 @cache

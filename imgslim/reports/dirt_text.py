@@ -119,7 +119,8 @@ def _by_owner(findings: Iterable[Finding]) -> str:
 def _notes(dirt: Dirt) -> list[str]:
     notes = []
     if dirt.spared:
-        notes.append(f"not looked into: {', '.join(_spared(row) for row in dirt.spared)}")
+        words = "not told" if dirt.scanned is None else "not read"
+        notes.append(f"{words}: {', '.join(_spared(row) for row in dirt.spared)}")
     if dirt.scanned is None:
         notes.append("contents of other files were not read: --secrets does")
     else:
