@@ -16,10 +16,8 @@ _SETTING = re.compile(r"^\s*(?:export\s+)?(?P<name>[A-Za-z_][\w.-]*)\s*[=:]\s*(?
 
 
 def rule_for(rootfs: Rootfs, entry: Entry) -> FileRule | None:
-    """The first row that a stored file is one of; of its contents only the start is read, and
-    only where a row wants to see it."""
-    if not entry.size_bytes:
-        return None
+    """The first row that a stored file (not an empty one) is one of; of its contents only the start
+    is read, and only where a row wants to see it."""
     head: bytes | None = None
     for rule in file_rules().of(entry.path):
         if rule.contains is None and not rule.named:
