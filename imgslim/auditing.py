@@ -83,7 +83,7 @@ def _named_image(location: str, platform: str | None) -> KnownImage:
 def _local_images() -> tuple[KnownImage, ...]:
     try:
         with connect() as engine:
-            return tuple(_known(engine.inspect(image.id)) for image in engine.images())
+            return tuple(map(_known, engine.images()))
     except EngineError:
         return ()
 

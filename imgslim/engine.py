@@ -13,7 +13,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -150,15 +150,15 @@ class Engine:
         return _described(found)
 
     def images(self) -> tuple[EngineImage, ...]:
-        """All images that have a name, without their layers; the smallest first."""
+        """All images that have a name, the smallest first; not those that go meanwhile."""
         with _calls():
             rows = self._client.images()
-        named = (image for image in map(_described, rows) if image.tags)
+        found = []
+        for row in rows:
+            with suppress(ImageNotFoundError):
+                found.append(self.inspect(_described(row).id))
+        named = (image for image in found if image.tags)
         return tuple(sorted(named, key=lambda image: (image.size_bytes, image.tags)))
-
-    def image_size(self, reference: str) -> int:
-        """The bytes that the engine says an image takes, all its layers together."""
-        return self.inspect(reference).size_bytes
 
     def save(self, reference: str) -> Iterator[bytes]:
         """Stream the archive that ``docker save`` would write."""

@@ -218,7 +218,7 @@ def propose_base(
     limit_bytes = _SMALL_BASE * analysis.plan.slim_size_bytes
     diff_ids = tuple(layer.diff_id for layer in analysis.image.layers)
     with connect() as engine:
-        names = {image.tags[0]: engine.inspect(image.id) for image in engine.images()}
+        names = {image.tags[0]: image for image in engine.images()}
     candidates = (
         Candidate(name, image.id, image.size_bytes, image.diff_ids) for name, image in names.items()
     )

@@ -218,14 +218,14 @@ def merge_layers(layers: Iterable[Layer]) -> dict[str, Entry]:
     Directories that no member names get root's ownership and mode 0755, as engines make them.
     Raises ArchiveError for a hard link whose target is not there or a directory.
     """
-    merged = _Merge()
+    merged = Merge()
     for layer in layers:
         merged.apply(layer)
     return merged.entries
 
 
-class _Merge:
-    """The tree while layers are applied to it, with the names in each directory."""
+class Merge:
+    """The tree while layers are applied to it, with the names in each directory: ``entries``."""
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}

@@ -18,6 +18,7 @@ LEVELS = (
     (
         "plan",
         "audit",
+        "dirt",
         "archive",
         "bases",
         "comparison",
@@ -49,6 +50,7 @@ ONLY_HERE = {
     "click": ("cli",),
     "rich": ("cli", "reports"),
     "docker": ("engine",),
+    "kingfisher_sdk": ("dirt",),
 }
 """Libraries that one part alone may know."""
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from imgslim.choices import Choices
 from imgslim.cli import options
+from imgslim.cli.dirt import look_for_dirt, secrets_option
 from imgslim.cli.progress import ProgressBar
 from imgslim.output import STANDARD_OUTPUT, check_output, write_output
 
 if TYPE_CHECKING:
     from imgslim.audit import Audit
+    from imgslim.dirt import Dirt
     from imgslim.model import Image
     from imgslim.reports.audit_tables import View
     from imgslim.reports.console import Look
@@ -77,6 +80,7 @@ format_option = click.option(
 @options.choice_options
 @options.source_options
 @format_option
+@secrets_option
 @options.output_options
 @options.voice_options
 def command(
@@ -90,6 +94,7 @@ def command(
     choices: Choices,
     platform: str | None,
     check_digests: bool,
+    secrets: bool,
     output_format: str,
     output: str,
     force: bool,
@@ -103,6 +108,8 @@ def command(
     caches, toolchains …), by package (deb, apk, rpm, PyPI, npm, gem, jar, Go program), by
     directory; what a later layer deletes or overwrites counts apart, with both instructions. An
     image that runs nothing is weighed too, without what is needed.
+    And what should be in no image: setuid programs, files that everyone may write, histories,
+    private keys, logins, tokens in the config or the history; also what a later layer deleted.
     """
     check_output(output, force=force)
     from imgslim.auditing import audit
@@ -119,8 +126,9 @@ def command(
             on_progress=on_progress,
         ) as opened,
     ):
+        dirt, covered, layers = look_for_dirt(opened, on_progress, secrets=secrets)
         found = audit(
-            opened,
+            replace(opened, image=covered, layers=layers),
             also_run,
             base=base,
             under=under,
@@ -133,18 +141,21 @@ def command(
     to_file = output != STANDARD_OUTPUT
     look = options.look_for(sys.stdout, color, verbose=verbose, to_file=to_file)
     view = View(by or "", top)
-    write_output(_render(output_format, opened.image, found, view, look), output, force=force)
+    report = _render(output_format, covered, found, dirt, view, look)
+    write_output(report, output, force=force)
 
 
-def _render(output_format: str, image: Image, audit: Audit, view: View, look: Look) -> str:
+def _render(
+    output_format: str, image: Image, audit: Audit, dirt: Dirt, view: View, look: Look
+) -> str:
     from imgslim.reports import audit_csv, audit_json, audit_markdown, audit_text
 
     match output_format:
         case "json":
-            return audit_json.render_audit(image, audit)
+            return audit_json.render_audit(image, audit, dirt)
         case "markdown":
-            return audit_markdown.render_audit(image, audit, view)
+            return audit_markdown.render_audit(image, audit, dirt, view)
         case "csv":
             return audit_csv.render_audit(audit, view)
         case _:
-            return audit_text.render_audit(image, audit, look, view)
+            return audit_text.render_audit(image, audit, dirt, look, view)

@@ -6,13 +6,16 @@ from collections import defaultdict
 from typing import Any
 
 from imgslim.audit.model import Audit, Efficiency, Weight
+from imgslim.dirt import Dirt
 from imgslim.model import Image
+from imgslim.reports.dirt_json import dirt_document
 from imgslim.reports.json import Row, document_head, fields_of, render_document
 
 
-def render_audit(image: Image, audit: Audit) -> str:
+def render_audit(image: Image, audit: Audit, dirt: Dirt) -> str:
     """The whole document."""
-    return render_document({**document_head("audit", image), "audit": audit_document(audit)})
+    head = document_head("audit", image)
+    return render_document({**head, "audit": audit_document(audit), "dirt": dirt_document(dirt)})
 
 
 def audit_document(audit: Audit) -> Row:

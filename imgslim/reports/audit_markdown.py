@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from imgslim.audit.model import Audit
+from imgslim.dirt import Dirt
 from imgslim.model import Image
 from imgslim.reports.audit_tables import OVERVIEW, Section, View, sections, summary_lines
+from imgslim.reports.dirt_text import HEADING, finding_lines
 from imgslim.reports.text import title_of
 from imgslim.reports.words import count_text, printable
 
 _SPECIAL = "\\`*_{}[]<>#|~"
 
 
-def render_audit(image: Image, audit: Audit, view: View = OVERVIEW) -> str:
-    """The tables of ``imgslim audit``, each with what needs its rows."""
+def render_audit(image: Image, audit: Audit, dirt: Dirt, view: View = OVERVIEW) -> str:
+    """The tables of ``imgslim audit``, each with what needs its rows, and the dirt as a list."""
     lines = [f"## {_escaped(title_of(image))}", ""]
     lines += [f"- {_escaped(line)}" for line in summary_lines(audit)]
     for section in sections(audit, view):
         lines += ["", f"### {_escaped(section.title)}", "", *_table(section)]
+    if not view.by:
+        lines += ["", f"### {HEADING}", ""]
+        lines += [f"- {_escaped(line)}" for line in finding_lines(dirt)]
     return "\n".join(lines) + "\n"
 
 

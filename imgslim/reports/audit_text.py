@@ -6,14 +6,16 @@ from rich.console import Console
 from rich.table import Table
 
 from imgslim.audit.model import Audit
+from imgslim.dirt import Dirt
 from imgslim.model import Image
 from imgslim.reports.audit_tables import OVERVIEW, Column, Section, View, sections, summary_lines
 from imgslim.reports.console import Look, cell, draw, heading, indented, indented_text
+from imgslim.reports.dirt_text import paint_dirt
 from imgslim.reports.text import title_of
 from imgslim.reports.words import count_text
 
 
-def render_audit(image: Image, audit: Audit, look: Look, view: View = OVERVIEW) -> str:
+def render_audit(image: Image, audit: Audit, dirt: Dirt, look: Look, view: View = OVERVIEW) -> str:
     """The report of ``imgslim audit``. Instructions are cut to the width, unless everything is
     asked for; then each row also says what needs it."""
 
@@ -23,6 +25,8 @@ def render_audit(image: Image, audit: Audit, look: Look, view: View = OVERVIEW) 
             console.print(indented_text(line))
         for section in sections(audit, view):
             _paint(console, section, look)
+        if not view.by:
+            paint_dirt(console, dirt, look)
 
     return draw(look, paint)
 
