@@ -106,6 +106,9 @@ class Rootfs:
 
         With ``follow_last=False`` a link named by the last component is itself the answer.
         """
+        there = self.entries.get(path)
+        if there is not None and not (follow_last and there.kind is Kind.SYMLINK):
+            return Resolved(there, path)  # canonical: there are no links in its directories
         pending = [part for part in posixpath.join(base, path).split("/") if part][::-1]
         here = ""
         links: list[str] = []

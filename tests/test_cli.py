@@ -172,8 +172,8 @@ def test_audit_weighs_also_what_cannot_run(
     archive = write_archive(tmp_path / "app.tar", TREE, {"/app/.wh.data.txt": ""}, entrypoint=())
     assert run(["audit", str(archive)]) == 0
     shown = capsys.readouterr()
-    assert "/app/data.txt" in shown.out and "deleted by layer 1" in shown.out
-    assert shown.err.startswith("imgslim: note: nothing is marked as dropped")
+    assert "10 B" in shown.out and "deleted by 1 COPY 1" in shown.out
+    assert shown.err.startswith("imgslim: note: nothing is marked as needed")
 
 
 def test_colour_is_asked_for_or_of_a_terminal(

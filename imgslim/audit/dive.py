@@ -1,10 +1,11 @@
 """How dive counts the paths of an image, so that its score can be told apart from the truth.
 
-dive's ``filetree.Efficiency`` (dive/filetree/efficiency.go, v0.13) sums over the leaves of each
-layer's tree by path: the smallest of a path's sizes is what an image without waste would have, all
-of them are what is stored, and a path with two or more is wasted as a whole. A whiteout is a leaf,
-too: of size 0 for a file, of the directory's whole content for a directory (``StackTreeRange`` of
-the layers below). What that counts twice or not at all stands at ``miscounts`` (efficiency.py).
+dive's ``filetree.Efficiency`` (dive/filetree/efficiency.go, v0.13.2-0.20250516191726) sums over the
+leaves of each layer's tree by path: the smallest of a path's sizes is what an image without waste
+would have, all of them are what is stored, and a path with two or more is wasted as a whole. A
+whiteout is a leaf, too: of size 0 for a file, of the directory's whole content for a directory
+(``StackTreeRange`` of the layers below). What that counts twice or not at all is named by
+``efficiency.measure_efficiency``.
 """
 
 from __future__ import annotations

@@ -117,6 +117,8 @@ class PhpRuntime(Runtime):
         return self._programs[entry.path]
 
     def _owner(self, path: str) -> tuple[Project, Package] | None:
+        if not self._package_of:
+            return None
         directory = posixpath.dirname(path)
         while len(directory) > 1:
             found = self._package_of.get(directory)
