@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _LARGEST_BYTES = 4 << 20
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:(?:::|')\w+)*")
+_PREFIX = re.compile(r"[A-Za-z_]\w*(?:::\w+)*::")
+_PATH_PREFIX = re.compile(r"(?:[A-Za-z_]\w*/)+")
 _SHORT = re.compile(r"[A-Za-z]\w*(?:::\w+)*")
 _SOURCE_NAME = re.compile(r"dbi:(\w+)", re.IGNORECASE)
 _REQUIRE = re.compile(r"\brequire\s+([A-Za-z_]\w*(?:::\w+)*)\s*(?:;|$)")
@@ -41,11 +43,13 @@ _STRINGS = ("string_literal", "interpolated_string_literal", "command_string")
 @dataclass(slots=True)
 class Facts:
     """What one source says. ``modules`` are loaded, ``texts`` are the words of its strings, any of
-    which may be a module's name; ``files`` are required by path; ``dynamic`` the lines of requires
-    of which nothing is known."""
+    which may be a module's name; ``prefixes`` are strings that such a name may begin with
+    (``"Digest::$name"``); ``files`` are required by path; ``dynamic`` the lines of requires of which
+    nothing is known."""
 
     modules: dict[str, int] = field(default_factory=dict)
     texts: dict[str, int] = field(default_factory=dict)
+    prefixes: dict[str, int] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     libraries: list[str] = field(default_factory=list)
@@ -73,6 +77,8 @@ def read_source(data: bytes) -> Facts:
         text, complete = literal(node)
         if complete:
             facts.texts.setdefault(text, _line(node))
+        if _PREFIX.fullmatch(text):
+            facts.prefixes.setdefault(text, _line(node))
         if match := _SOURCE_NAME.match(text):
             facts.texts.setdefault(match[1], _line(node))
     for node in captures.get("words", ()):
@@ -146,6 +152,8 @@ def _require(node: Node, facts: Facts) -> None:
                 facts.files.append(text)
             elif not complete and node.type == "require_expression":
                 facts.dynamic.append(_line(node))
+                if _PATH_PREFIX.fullmatch(text):
+                    facts.prefixes.setdefault(text.replace("/", "::"), _line(node))
         elif node.type == "require_expression":
             facts.dynamic.append(_line(node))
 

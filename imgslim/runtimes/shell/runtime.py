@@ -25,7 +25,7 @@ from imgslim.commands import (
 from imgslim.environment import is_search_path, variable_needs
 from imgslim.model import Command, Entry, Finding, Group, Need, Problem, Scope, Severity
 from imgslim.runtimes.base import Runtime
-from imgslim.runtimes.distro import stands_alone, trimmed_programs
+from imgslim.runtimes.distro import stands_alone
 from imgslim.runtimes.script import is_own_script, program_of, read_shebang
 from imgslim.runtimes.shell.facts import Facts, Mention, Run, at_line
 from imgslim.runtimes.shell.homes import homes_of
@@ -47,6 +47,7 @@ from imgslim.runtimes.shell.problems import (
 )
 from imgslim.runtimes.shell.scope import Alternatives, Environment, Word
 from imgslim.runtimes.shell.scope import Scope as Names
+from imgslim.runtimes.trimmed import trimmed_programs
 from imgslim.tables import load_table
 from imgslim.world import World
 from imgslim.wrappers import runs_inner
