@@ -44,8 +44,8 @@ _STRINGS = ("string_literal", "interpolated_string_literal", "command_string")
 class Facts:
     """What one source says. ``modules`` are loaded, ``texts`` are the words of its strings, any of
     which may be a module's name; ``prefixes`` are strings that such a name may begin with
-    (``"Digest::$name"``); ``files`` are required by path; ``dynamic`` the lines of requires of which
-    nothing is known."""
+    (``"Digest::$name"``); ``files`` are required by path; ``dynamic`` the lines of requires of
+    which nothing is known."""
 
     modules: dict[str, int] = field(default_factory=dict)
     texts: dict[str, int] = field(default_factory=dict)
@@ -74,17 +74,21 @@ def read_source(data: bytes) -> Facts:
     for node in captures.get("class", ()):
         facts.texts.setdefault(_text(node), _line(node))
     for node in (*captures.get("string", ()), *captures.get("bare", ())):
-        text, complete = literal(node)
-        if complete:
-            facts.texts.setdefault(text, _line(node))
-        if _PREFIX.fullmatch(text):
-            facts.prefixes.setdefault(text, _line(node))
-        if match := _SOURCE_NAME.match(text):
-            facts.texts.setdefault(match[1], _line(node))
+        _string(node, facts)
     for node in captures.get("words", ()):
         for word in _words_in(node):
             facts.texts.setdefault(word, _line(node))
     return facts
+
+
+def _string(node: Node, facts: Facts) -> None:
+    text, complete = literal(node)
+    if complete:
+        facts.texts.setdefault(text, _line(node))
+    if _PREFIX.fullmatch(text):
+        facts.prefixes.setdefault(text, _line(node))
+    if match := _SOURCE_NAME.match(text):
+        facts.texts.setdefault(match[1], _line(node))
 
 
 def is_module_name(text: str) -> bool:
