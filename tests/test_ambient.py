@@ -331,7 +331,7 @@ PLUGINS = [
     ("libcrypto.so.3", f"{LIBS}/.libcrypto.so.3.hmac"),
     ("libkrb5.so.3", f"{LIBS}/krb5/plugins/preauth/pkinit.so"),
     ("libp11-kit.so.0", f"{LIBS}/pkcs11/p11-kit-trust.so"),
-    ("libpam.so.0", f"{LIBS}/security/pam_unix.so"),
+    ("libpam.so.0", "/etc/pam.d/common-auth"),
     ("libgdk_pixbuf-2.0.so.0", f"{LIBS}/gdk-pixbuf-2.0/2.10.0/loaders.cache"),
     ("libasound.so.2", "/etc/alsa/conf.d/10-rate.conf"),
     ("libmpi.so.40", f"{LIBS}/openmpi/lib/openmpi3/mca_btl_self.so"),

@@ -150,3 +150,28 @@ def test_zones_with_leap_seconds(
     assert {f"{zones}/{name}" for name in ("UTC", "Europe/Berlin", "posixrules")} <= kept
     assert (f"{zones}/right/UTC" in kept) is comes
     assert [p.code for p in plan.problems] == ([] if comes else ["left-out-by-level"])
+
+
+@pytest.mark.parametrize("level", Level)
+def test_authentication_modules_that_a_services_file_names(tmp_path: Path, level: Level) -> None:
+    modules = f"{LIBS}/security"
+    rare, library = f"{modules}/pam_userdb.so", f"{LIBS}/libdb-5.3.so"
+    named = {f"{modules}/pam_{name}.so" for name in ("unix", "env", "deny")}
+    tree: Tree = {
+        "/app": elf("libpam.so.0", interpreter=GLIBC),
+        f"{LIBS}/libpam.so.0": elf(),
+        "/etc/pam.d/app": "auth required pam_unix.so nullok\n@include more\n",
+        "/etc/pam.d/more": f"auth [default=die] {modules}/pam_env.so\n",
+        "/etc/pam.conf": "other auth required /lib/security/$ISA/pam_deny.so\n",
+        rare: elf("libdb-5.3.so"),
+        library: elf(),
+        **{path: elf() for path in named},
+    }
+    world = make_world(tmp_path, tree, choices=Choices(level=level))
+    plan = plan_for(world, "/app")
+    kept = {keep.entry.path for keep in plan.keeps}
+    assert named <= kept
+    assert ({rare, library} <= kept) is (level is Level.SAFE)
+    said = [problem for problem in plan.problems if problem.code == "left-out-by-level"]
+    price = sum(world.rootfs.entries[path].size_bytes for path in (rare, library))
+    assert [problem.cost_bytes for problem in said] == ([] if level is Level.SAFE else [price])

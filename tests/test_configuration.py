@@ -18,6 +18,7 @@ from tests.worlds import File, Link, Tree, make_world
 
 KEY = "/etc/ssl/private/made.key"
 SERVER = "/etc/web/web.conf"
+ENABLED = "/etc/web/enabled/scripts.conf"
 
 
 def kept_of(tmp_path: Path, conf: str, tree: Tree, command: str = "webd") -> set[str]:
@@ -27,13 +28,20 @@ def kept_of(tmp_path: Path, conf: str, tree: Tree, command: str = "webd") -> set
             "web-core": ("", {"/usr/sbin/webd": program()}),
             "web": ("Depends: web-core", {"/usr/sbin/webctl": program(), SERVER: File(conf)}),
             "other": ("", {"/usr/bin/other": program()}),
+            "scripts": (
+                "",
+                {
+                    "/etc/web/available/scripts.conf": File("alias /usr/share/scripts;"),
+                    "/usr/share/scripts/a": "",
+                },
+            ),
         }
     )
     config = ImageConfig(cmd=tuple(command.split()), env=(("PATH", "/usr/sbin:/usr/bin"),))
     world = make_world(tmp_path, {**packages, **tree}, config=config)
     runtimes = [CommandRuntime(world), ConfigurationRuntime(world), DistroPackages(world)]
     commands, findings = resolve_roots(world)
-    user = {"/etc/own.conf", "/etc/passwd"}
+    user = {"/etc/own.conf", "/etc/passwd", ENABLED}
 
     def origin_of(path: str) -> Origin:
         return Origin(OriginKind.USER if path in user else OriginKind.PACKAGE, "")
@@ -100,3 +108,12 @@ def test_accounts_name_shells_that_nobody_starts(tmp_path: Path) -> None:
     found = kept_of(tmp_path, "", tree)
     assert "/etc/passwd" in found
     assert "/usr/bin/other" not in found
+
+
+@pytest.mark.parametrize(("command", "expected"), [("webd", True), ("other", False)])
+def test_configuration_that_another_package_puts_into_the_servers_directory(
+    tmp_path: Path, command: str, expected: bool
+) -> None:
+    found = kept_of(tmp_path, "", {ENABLED: Link("../available/scripts.conf")}, command=command)
+    assert "/etc/web/available/scripts.conf" in found
+    assert ("/usr/share/scripts/a" in found) is expected

@@ -130,7 +130,7 @@ CASES = [
     ("/usr/share/man/man8/server.8.gz", {"/usr/share/man/man8/server.8.gz"}),
     (
         "/usr/bin/perl",
-        {"/usr/bin/perl", "/usr/lib/perl-base/a.pm", "/usr/bin/cpan", "/usr/share/perl/b.pm"},
+        {"/usr/bin/perl", "/usr/lib/perl-base/a.pm", "/usr/share/perl/b.pm"},
     ),
     ("/usr/sbin/httpd", {"/usr/sbin/httpd", "/etc/httpd/httpd.conf"}),
 ]
@@ -250,3 +250,124 @@ def test_a_library_that_nothing_links_beside_one_that_something_does(
     said = [p for p in plan.problems if p.code == "left-out-by-level"]
     left_out = world.rootfs.entries[f"{LIBRARIES}/libenc.so.1"].size_bytes
     assert [p.cost_bytes for p in said] == ([] if "libenc.so.1" in expected else [left_out])
+
+
+SITE = "/usr/lib/python3/dist-packages"
+
+
+def python_packages() -> Tree:
+    """A Python program and a native one, with what each depends on."""
+    return debian(
+        {
+            "tool": (
+                "Depends: python3-one, python3-extra, libdata",
+                {
+                    "/usr/bin/tool": PROGRAM,
+                    f"{SITE}/tool/__init__.py": "",
+                    f"{SITE}/tool/tests/test_tool.py": "",
+                },
+            ),
+            "python3-one": ("Depends: libmore", {f"{SITE}/one.py": "", "/usr/share/one/x": ""}),
+            "python3-extra": ("Depends: libextra", {f"{SITE}/extra/__init__.py": ""}),
+            "python3-gi-cairo": ("", {f"{SITE}/gi/cairo.so": ""}),
+            "native": (
+                "Depends: python3-extra, python3-gi-cairo",
+                {"/usr/bin/native": PROGRAM},
+            ),
+            "embedding": ("Depends: python3-gi-cairo", {f"{SITE}/embedding/__init__.py": ""}),
+            "libdata": ("", {"/usr/share/libdata/table": ""}),
+            "libmore": ("", {"/usr/share/more": ""}),
+            "libextra": ("", {"/usr/share/extra": ""}),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("level", "root", "expected"),
+    [
+        (
+            Level.BALANCED,
+            "/usr/bin/tool",
+            {"/usr/bin/tool", "/usr/share/libdata/table", "/usr/share/one/x", "/usr/share/more"},
+        ),
+        (
+            Level.BALANCED,
+            "/usr/bin/native",
+            {"/usr/bin/native", f"{SITE}/extra/__init__.py", f"{SITE}/gi/cairo.so"}
+            | {"/usr/share/extra"},
+        ),
+        (
+            Level.BALANCED,
+            f"{SITE}/embedding/__init__.py",
+            {f"{SITE}/embedding/__init__.py", f"{SITE}/gi/cairo.so"},
+        ),
+        (
+            Level.SAFE,
+            "/usr/bin/tool",
+            {"/usr/bin/tool", f"{SITE}/tool/__init__.py", f"{SITE}/tool/tests/test_tool.py"}
+            | {f"{SITE}/one.py", f"{SITE}/extra/__init__.py", "/usr/share/libdata/table"}
+            | {"/usr/share/one/x", "/usr/share/more", "/usr/share/extra"},
+        ),
+    ],
+)
+def test_python_modules_of_packages_come_where_imports_lead_to_them(
+    tmp_path: Path, level: Level, root: str, expected: set[str]
+) -> None:
+    world = make_world(tmp_path, python_packages(), choices=Choices(level=level))
+    assert kept(world, root) == expected
+
+
+def test_what_a_native_program_depends_on_comes_whole_after_imports_led_to_it(
+    tmp_path: Path,
+) -> None:
+    world = make_world(tmp_path, python_packages())
+    found = kept(world, f"{SITE}/extra/__init__.py", "/usr/bin/native")
+    assert f"{SITE}/gi/cairo.so" in found
+
+
+WEB = "/usr/share/javascript/lib"
+
+
+@pytest.mark.parametrize(
+    ("level", "text", "expected"),
+    [
+        (Level.SAFE, "", {"lib.min.js", "lib.js", "lib.min.js.map"}),
+        (Level.BALANCED, "", {"lib.min.js"}),
+        (Level.BALANCED, "PLACES = ['/usr/share/javascript']", {"lib.min.js", "lib.js"}),
+        (Level.TIGHT, "", {"lib.min.js"}),
+    ],
+)
+def test_of_libraries_for_browsers_what_is_linked_to(
+    tmp_path: Path, level: Level, text: str, expected: set[str]
+) -> None:
+    tree = debian(
+        {
+            "app": (
+                "Depends: libjs-lib",
+                {
+                    "/usr/bin/app": PROGRAM,
+                    "/usr/share/app/lib.js": Link(f"{WEB}/lib.min.js"),
+                    "/usr/share/app/html.py": text,
+                },
+            ),
+            "libjs-lib": (
+                "",
+                {f"{WEB}/{name}": name for name in ("lib.js", "lib.min.js", "lib.min.js.map")},
+            ),
+        }
+    )
+    world = make_world(tmp_path, tree, choices=Choices(level=level))
+    plan = build_plan(
+        world,
+        [],
+        [Need("/usr/bin/app", Group.PROGRAM, "test", "<test>")],
+        [DistroPackages(world)],
+        lambda path: Origin(OriginKind.PACKAGE),
+    )
+    found = {keep.entry.path for keep in plan.keeps}
+    assert {path.rpartition("/")[2] for path in found if path.startswith(WEB)} >= expected
+    assert (f"{WEB}/lib.js" in found) is ("lib.js" in expected)
+    said = [p for p in plan.problems if p.code == "left-out-by-level"]
+    assert [p.cost_bytes for p in said] == (
+        [] if "lib.js" in expected else [len("lib.jslib.min.js.map")]
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -17,6 +19,7 @@ from tests.worlds import File, Tree, make_world
 PRIV = "/usr/share/perl/5.36"
 ARCH = "/usr/lib/x86_64-linux-gnu/perl/5.36"
 VENDOR = "/usr/share/perl5"
+VENDOR_ARCH = "/usr/lib/x86_64-linux-gnu/perl5/5.36"
 CONFIG = f"""
 local *_ = my $a;
     archlibexp => '{ARCH}',
@@ -27,7 +30,8 @@ local *_ = my $a;
 """
 CORE = {
     f"{ARCH}/Config.pm": CONFIG,
-    f"{ARCH}/Config_heavy.pl": f"vendorlibexp='{VENDOR}'\ninstallbin='/usr/bin'\n",
+    f"{ARCH}/Config_heavy.pl": f"vendorarchexp='{VENDOR_ARCH}'\n"
+    f"vendorlibexp='{VENDOR}'\ninstallbin='/usr/bin'\n",
     f"{ARCH}/POSIX.pm": "use Fcntl;",
     f"{ARCH}/POSIX.pod": "",
     f"{ARCH}/Fcntl.pm": "",
@@ -35,11 +39,19 @@ CORE = {
     f"{ARCH}/CORE/perl.h": "",
     f"{PRIV}/strict.pm": "",
     f"{PRIV}/unicore/Name.pl": "",
+    f"{PRIV}/unicore/To/Gc.pl": "",
+    f"{PRIV}/Unicode/UCD.pm": "",
+    f"{PRIV}/Net/Cmd.pm": "",
+    f"{PRIV}/Net/SMTP.pm": "require Net::Cmd;",
+    f"{PRIV}/Mail/Send.pm": "sub new { require Net::SMTP; }",
     f"{PRIV}/Text/Wrap.pm": "",
     f"{PRIV}/Test/More.pm": "use Test::Builder;",
     f"{PRIV}/Test/Builder.pm": "",
-    f"{PRIV}/Unicode/Collate.pm": "",
+    f"{ARCH}/Unicode/Collate.pm": "my $table = 'allkeys.txt';",
+    f"{ARCH}/auto/Unicode/Collate/Collate.so": "",
     f"{PRIV}/Unicode/Collate/allkeys.txt": "",
+    f"{ARCH}/Unicode/Collate/Locale.pm": "use base 'Unicode::Collate';",
+    f"{PRIV}/Unicode/Collate/Locale/de.pl": "",
 }
 PACKAGES = {
     "perl-base": ["/usr/bin/perl"],
@@ -54,11 +66,16 @@ PACKAGES = {
 
 
 def plan_of(
-    tmp_path: Path, source: str, *, level: Level = Level.BALANCED, cmd: str = "perl /app/main.pl"
+    tmp_path: Path,
+    source: str,
+    *,
+    level: Level = Level.BALANCED,
+    cmd: str = "perl /app/main.pl",
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
-    tree: dict[str, object] = {**CORE, "/usr/bin/perl": File(elf(), mode=0o755)}
+    tree: dict[str, object] = {**CORE, **more, "/usr/bin/perl": File(elf(), mode=0o755)}
     stanzas = []
-    for name, files in PACKAGES.items():
+    for name, files in {**PACKAGES, "libmore-perl": list(more)}.items():
         stanzas.append(
             f"Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n"
             f"Depends: {'libperl5.36, perl-modules-5.36' if name == 'perl-base' else 'perl-base'}\n"
@@ -88,9 +105,13 @@ def kept(plan: Plan) -> set[str]:
         (
             Level.BALANCED,
             ["Text/Wrap.pm", "unicore/Name.pl"],
-            ["Test/More.pm", "Unicode/Collate.pm"],
+            ["Test/More.pm", "Unicode/Collate/allkeys.txt", "unicore/To/Gc.pl", "Net/SMTP.pm"],
         ),
-        (Level.TIGHT, ["strict.pm", "unicore/Name.pl"], ["Text/Wrap.pm", "Test/More.pm"]),
+        (
+            Level.TIGHT,
+            ["strict.pm", "unicore/Name.pl"],
+            ["Text/Wrap.pm", "Test/More.pm", "unicore/To/Gc.pl"],
+        ),
     ],
 )
 def test_the_core_library_by_level(
@@ -104,10 +125,53 @@ def test_the_core_library_by_level(
     assert (f"{ARCH}/POSIX.pod" in found) is (level is Level.SAFE)
 
 
-@pytest.mark.parametrize("source", ["use Unicode::Collate;", "require Unicode::Collate;"])
-def test_a_part_that_is_loaded_comes_with_its_tables(tmp_path: Path, source: str) -> None:
-    found = kept(plan_of(tmp_path, source))
-    assert f"{PRIV}/Unicode/Collate/allkeys.txt" in found
+TABLE, GERMAN = f"{PRIV}/Unicode/Collate/allkeys.txt", f"{PRIV}/Unicode/Collate/Locale/de.pl"
+NETWORK = {f"{PRIV}/Net/{name}.pm" for name in ("Cmd", "SMTP")}
+COLLATION = {f"{ARCH}/{name}" for name in ("Unicode/Collate.pm", "auto/Unicode/Collate/Collate.so")}
+PARTS = {TABLE, GERMAN, f"{PRIV}/unicore/To/Gc.pl", *NETWORK, *COLLATION}
+
+
+@pytest.mark.parametrize("level", [Level.BALANCED, Level.TIGHT])
+@pytest.mark.parametrize(
+    ("source", "there"),
+    [
+        ("require Unicode::Collate;", COLLATION),
+        ("use Unicode::Collate; Unicode::Collate->new(rewrite => $f);", {*COLLATION, TABLE}),
+        ("use Unicode::Collate; my %o = (table => 'allkeys.txt');", {*COLLATION, TABLE}),
+        ("my %o = (rewrite => 1);", set()),
+        ("use Unicode::Collate::Locale;", {*COLLATION, GERMAN}),
+        ("use Unicode::UCD;", {f"{PRIV}/unicore/To/Gc.pl"}),
+        ('do "unicore/To/Gc.pl";', {f"{PRIV}/unicore/To/Gc.pl"}),
+        ("use Mail::Send;", NETWORK),
+        ('my $class = "Net::$protocol"; eval "require $class";', NETWORK),
+        ("my $class = 'Net::' . $protocol; load($class);", NETWORK),
+        ('require "Net/$protocol.pm";', NETWORK),
+        ('print "Net: $sum";', set()),
+    ],
+)
+def test_a_part_of_the_core_library_that_is_loaded(
+    tmp_path: Path, level: Level, source: str, there: set[str]
+) -> None:
+    assert kept(plan_of(tmp_path, source, level=level)) & PARTS == there
+
+
+@pytest.mark.parametrize("level", [Level.BALANCED, Level.TIGHT])
+def test_a_perl_that_reads_its_unicode_tables_for_operators(tmp_path: Path, level: Level) -> None:
+    tree = {f"{PRIV}/utf8_heavy.pl": ""}
+    found = kept(plan_of(tmp_path, "print 1;", level=level, more=tree))
+    assert f"{PRIV}/unicore/To/Gc.pl" in found
+
+
+@pytest.mark.parametrize("level", [Level.BALANCED, Level.TIGHT])
+def test_of_two_extensions_the_one_beside_the_module_that_is_found(
+    tmp_path: Path, level: Level
+) -> None:
+    beside = f"{VENDOR_ARCH}/auto/POSIX"
+    tree = {f"{VENDOR_ARCH}/POSIX.pm": "", f"{beside}/POSIX.so": "", f"{beside}/POSIX.h": ""}
+    found = kept(plan_of(tmp_path, "use POSIX;", level=level, more=tree))
+    assert {f"{VENDOR_ARCH}/POSIX.pm", f"{beside}/POSIX.so"} <= found
+    assert (f"{ARCH}/auto/POSIX/POSIX.so" in found) is (level is Level.BALANCED)
+    assert f"{beside}/POSIX.h" not in found
 
 
 @pytest.mark.parametrize(

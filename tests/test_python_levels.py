@@ -348,6 +348,19 @@ def test_plugins_bring_their_modules_and_requirements_their_metadata(tmp_path: P
     assert f"{SITE}/bb-1.0.dist-info/METADATA" in {keep.entry.path for keep in plan.keeps}
 
 
+@pytest.mark.parametrize("version", ["==1.0", ""])
+def test_a_script_that_loads_its_entry_point_by_name(tmp_path: Path, version: str) -> None:
+    points = "[console_scripts]\nrun = aa.cli.run:main\nother = aa.other:main\n"
+    files = {f"aa/{name}.py": "" for name in ("__init__", "cli/__init__", "cli/run", "other")}
+    script = (
+        "import sys\nfrom pkg_resources import load_entry_point\n"
+        f"sys.exit(load_entry_point('aa{version}', 'console_scripts', 'run')())\n"
+    )
+    tree = {**dist("aa", files, entry_points=points), "/app/main.py": script}
+    found = kept(plan_at(tmp_path, Level.TIGHT, tree))
+    assert found == {"aa/__init__.py", "aa/cli/__init__.py", "aa/cli/run.py"}
+
+
 def test_a_local_project_is_kept_whole_at_every_level(tmp_path: Path) -> None:
     extra = {"direct_url.json": '{"url": "file:///src", "dir_info": {}}'}
     tree = {

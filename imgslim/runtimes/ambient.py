@@ -57,6 +57,7 @@ class Row:
     libraries: tuple[str, ...]
     excepted: tuple[str, ...]
     names_libraries: bool
+    modules: str
     until: Level | None
 
 
@@ -215,7 +216,8 @@ class AmbientNeeds(Runtime):
             for need in path_needs(self.world.rootfs, concrete, row.reason, trigger.because):
                 yield need
                 if row.names_libraries:
-                    yield from self._libraries_named_in(need)
+                    modules = row.modules.replace("{dir}", trigger.directory)
+                    yield from self._libraries_named_in(need, modules)
         for soname in row.libraries:
             for name in self._service_names(soname):
                 yield from self._library(name, row.reason, trigger.because)
@@ -225,9 +227,9 @@ class AmbientNeeds(Runtime):
             for path in self.loader.find(name, target):
                 yield Need(path, Group.LIBRARY, reason, because, optional=True)
 
-    def _libraries_named_in(self, need: Need) -> Iterator[Need]:
-        """What the configuration at ``need`` names: by soname, by an absolute path, or by one from
-        the file's own directory."""
+    def _libraries_named_in(self, need: Need, modules: str) -> Iterator[Need]:
+        """What the configuration at ``need`` names: by soname, by an absolute path, by one from
+        the file's own directory, or as one of the directory of ``modules`` ("" for none)."""
         rootfs = self.world.rootfs
         top = rootfs.lookup(need.path)
         for entry in rootfs.walk(top.path) if top is not None else ():
@@ -236,12 +238,14 @@ class AmbientNeeds(Runtime):
                 continue
             text = rootfs.read_bytes(found).decode("utf-8", "replace")
             for name in dict.fromkeys(_LIBRARY_NAME.findall(text)):
-                if "/" not in name:
-                    yield from self._library(name, need.reason, entry.path)
-                    continue
                 path = posixpath.join(posixpath.dirname(entry.path), name)
-                if rootfs.lookup(path) is not None:
-                    yield Need(path, Group.LIBRARY, need.reason, entry.path, optional=True)
+                module = posixpath.join(modules, posixpath.basename(name)) if modules else path
+                places = (path, module) if "/" in name else (module,) if modules else ()
+                found_at = next((place for place in places if rootfs.lookup(place)), None)
+                if found_at is not None:
+                    yield Need(found_at, Group.LIBRARY, need.reason, entry.path, optional=True)
+                elif "/" not in name:
+                    yield from self._library(name, need.reason, entry.path)
 
     def _service_names(self, soname: str) -> Iterator[str]:
         if "{service}" not in soname:
@@ -262,6 +266,7 @@ def load_rows() -> tuple[Row, ...]:
             libraries=tuple(row.get("libraries", ())),
             excepted=tuple(row.get("except", ())),
             names_libraries=row.get("names", False),
+            modules=row.get("modules", ""),
             until=Level(row["until"]) if "until" in row else None,
         )
         for row in load_table("ambient")["need"]

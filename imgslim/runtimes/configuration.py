@@ -46,11 +46,18 @@ class ConfigurationRuntime(Runtime):
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if self._is_configuration(entry):
             owner = self.world.packages.owner(entry.path)
-            if owner is None or _stem(owner) in self._running:
+            readers = () if owner is None else (_stem(owner), self._place(entry.path))
+            if owner is None or not self._running.isdisjoint(readers):
                 self._ready.append(entry)
             else:
-                self._waiting.setdefault(_stem(owner), []).append(entry)
+                for reader in readers:
+                    self._waiting.setdefault(reader, []).append(entry)
         return ()
+
+    def _place(self, path: str) -> str:
+        """The server in whose directory another package's configuration lies (``/etc/apache2``)."""
+        top = next(top for top in self._table["directories"] if path.startswith(top))
+        return path[len(top) :].partition("/")[0]
 
     def settle(self, kept: KeptPaths) -> Iterable[Finding]:
         ready, self._ready = self._ready, []

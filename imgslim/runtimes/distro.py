@@ -8,13 +8,12 @@ is kept, less what people, compilers and init systems read. The tables say where
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from fnmatch import fnmatchcase
 from functools import cache
 
-from imgslim.choices import Level
 from imgslim.model import (
     Entry,
     Finding,
@@ -28,12 +27,14 @@ from imgslim.model import (
 )
 from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.extensions import Extensions
+from imgslim.runtimes.site_packages import SitePackages
 from imgslim.runtimes.spare_libraries import SpareLibraries
+from imgslim.runtimes.trimmed import any_of, trimmed_row
+from imgslim.runtimes.web_libraries import WebLibraries
 from imgslim.tables import entries_at, find_toolchains, generated_table, load_table
 from imgslim.world import World
 
 _UCF_REGISTRY = "/var/lib/ucf/registry"
-_VERSION_TAIL = re.compile(r"\d[\d.]*$")
 _SHARED_OBJECT = re.compile(r"\.so(?:\.|$)")
 
 
@@ -61,46 +62,15 @@ class _Rules:
 def _rules() -> _Rules:
     table = load_table("packages")
     return _Rules(
-        left_out=_any_of(table["left_out"]),
+        left_out=any_of(table["left_out"]),
         program_directories=frozenset(table["program_directories"]),
-        collections=_any_of(table["collections"]),
-        complete=_any_of(table["complete"]),
-        handled=_any_of(name for names in table["handled"].values() for name in names),
-        script_only=_any_of(name for names in table["script_only"].values() for name in names),
+        collections=any_of(table["collections"]),
+        complete=any_of(table["complete"]),
+        handled=any_of(name for names in table["handled"].values() for name in names),
+        script_only=any_of(name for names in table["script_only"].values() for name in names),
         companions=table["companions"],
         companion_suffixes=tuple(table["companion_suffixes"]),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Trimmed:
-    """What is left out of a package: its paths, the dependencies that only those need, and the
-    programs that others of its scripts start for rare options."""
-
-    paths: re.Pattern[str]
-    depends: frozenset[str]
-    programs: frozenset[str]
-
-
-@cache
-def _trimmed(level: Level) -> Mapping[str, _Trimmed]:
-    """The rows of ``[[trimmed]]`` by package, as far as the level follows them."""
-    if level is Level.SAFE:
-        return {}
-    prefixes = ("", "tight_") if level is Level.TIGHT else ("",)
-    return {
-        row["package"]: _Trimmed(
-            _any_of(path for prefix in prefixes for path in row.get(f"{prefix}paths", ())),
-            frozenset(row["depends"]),
-            frozenset(name for prefix in prefixes for name in row.get(f"{prefix}programs", ())),
-        )
-        for row in load_table("packages")["trimmed"]
-    }
-
-
-def _row_of(name: str, level: Level) -> _Trimmed | None:
-    rows = _trimmed(level)
-    return rows.get(name) or rows.get(_VERSION_TAIL.sub("*", name))
 
 
 class DistroPackages(Runtime):
@@ -113,8 +83,11 @@ class DistroPackages(Runtime):
         super().__init__(world)
         self._extensions = Extensions(world)
         self._spare = SpareLibraries(world)
+        self._sites = SitePackages(world)
+        self._web = WebLibraries(world)
         self._shown = 0
         self._levels: dict[str, _Extent] = {}
+        self._whole_sites: set[str] = set()
         self._licensed: set[str] = set()
         self._whole_trees: dict[str, str] | None = None
         self._ucf_files: dict[str, list[str]] | None = None
@@ -147,15 +120,31 @@ class DistroPackages(Runtime):
 
     def _keep(self, package: Package, level: _Extent, because: str) -> Iterator[Need]:
         """Everything that keeping ``package`` at ``level`` brings, dependencies included."""
-        pending = [(package, level)]
+        pending = [] if self._web.waits(package, None) else [(package, level, True)]
         while pending:
-            package, level = pending.pop()
+            package, level, by_import = pending.pop()
             level = _limited(package, level)
-            if level <= self._levels.get(package.key, _Extent.REACHED):
+            imported = self._sites.imported(package)
+            is_new = not by_import and imported and package.key not in self._whole_sites
+            known = self._levels.get(package.key, _Extent.REACHED)
+            if level is _Extent.REACHED or (level <= known and not is_new):
                 continue
-            self._levels[package.key] = level
-            yield from self._content_needs(package, level, because)
-            pending.extend((dependency, level) for dependency in self._dependencies(package))
+            self._levels[package.key] = max(level, known)
+            if is_new:
+                self._whole_sites.add(package.key)
+            without = () if package.key in self._whole_sites else imported
+            yield from self._content_needs(package, level, because, without)
+            for dependency in self._dependencies(package):
+                if not self._is_left_to_others(dependency, package):
+                    pending.append((dependency, level, bool(imported)))
+
+    def _is_left_to_others(self, package: Package, asker: Package) -> bool:
+        """Whether imports or links say what is needed of a package that ``asker`` depends on."""
+        if self._web.waits(package, asker):
+            return True
+        imported = self._sites.imported(package) if self._sites.imported(asker) else frozenset()
+        entries = (self.world.rootfs.entries[p] for p in package.files if p not in imported)
+        return bool(imported) and not any(self._is_wanted(e, _Extent.WHOLE) for e in entries)
 
     def _dependencies(self, package: Package) -> Iterator[Package]:
         known = self.world.packages.packages
@@ -173,7 +162,7 @@ class DistroPackages(Runtime):
 
     def _trimmed(self, package: Package) -> tuple[re.Pattern[str] | None, frozenset[str]]:
         """What is left out of a package: its paths, and the dependencies that only those need."""
-        row = _row_of(package.name, self.world.choices.level)
+        row = trimmed_row(package.name, self.world.choices.level)
         return (None, frozenset()) if row is None else (row.paths, row.depends)
 
     def settle(self, kept: KeptPaths) -> Iterable[Finding]:
@@ -184,6 +173,7 @@ class DistroPackages(Runtime):
     def conclude(self, kept: KeptPaths) -> Iterable[Problem]:
         """The programs and libraries that were left out of kept packages, and their price."""
         yield from self._spare.conclude(kept)
+        yield from self._web.conclude(kept, self._levels)
         for package in self.world.packages.packages.values():
             paths, without = self._trimmed(package)
             if paths is None or package.key not in self._levels:
@@ -221,11 +211,13 @@ class DistroPackages(Runtime):
                 pending.extend(self._dependencies(package))
         return list(found.values())
 
-    def _content_needs(self, package: Package, level: _Extent, because: str) -> Iterator[Need]:
+    def _content_needs(
+        self, package: Package, level: _Extent, because: str, without: Container[str]
+    ) -> Iterator[Need]:
         reason = f"package {package.name} {package.version}"
         trimmed, _ = self._trimmed(package)
         for path in package.files:
-            if trimmed is not None and trimmed.match(path):
+            if path in without or (trimmed is not None and trimmed.match(path)):
                 continue
             entry = self.world.rootfs.entries[path]
             need = Need(path, Group.PACKAGE, reason, because, optional=True)
@@ -348,34 +340,3 @@ def _is_program_file(entry: Entry) -> bool:
 
 def _is_named(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
-    """A pattern (for ``match``) of a name or path for which one of the globs holds: ``*`` within a
-    component, ``**`` any text. In ``globs.any_of`` the latter stands for whole components."""
-    return re.compile("|".join(_glob_regex(pattern) for pattern in patterns))
-
-
-def _glob_regex(pattern: str) -> str:
-    tokens = re.split(r"(\*\*|\*|\[[^]]*\]|\?)", pattern)
-    known = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
-    parts = [known.get(t) or (t if t.startswith("[") else re.escape(t)) for t in tokens]
-    return f"(?:{''.join(parts)})\\Z"
-
-
-def trimmed_programs(world: World, script: str) -> frozenset[str]:
-    """The programs that a script of a package may start, and that the level leaves out; none of a
-    script that is itself left out unless something names it: then all of it is wanted."""
-    owner = world.packages.owner(script)
-    row = _trimmed(world.choices.level).get(owner.name) if owner is not None else None
-    return frozenset() if row is None or row.paths.match(script) else row.programs
-
-
-def trimmed_paths(world: World, package: str) -> Sequence[str]:
-    """The files of ``package`` that the level leaves out unless something names them."""
-    row = _trimmed(world.choices.level).get(package)
-    if row is None:
-        return ()
-    match = row.paths.match
-    owners = (p for p in world.packages.packages.values() if p.name == package)
-    return [path for owner in owners for path in owner.files if match(path)]

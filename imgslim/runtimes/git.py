@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from imgslim.commands import name_of, resolve_command
 from imgslim.model import Entry, Finding, Group, Need
 from imgslim.runtimes.base import KeptPaths, Runtime
-from imgslim.runtimes.distro import trimmed_paths
 from imgslim.runtimes.script import PACKAGE_DIRECTORIES
+from imgslim.runtimes.trimmed import trimmed_paths
 from imgslim.tables import load_table
 from imgslim.world import World
 

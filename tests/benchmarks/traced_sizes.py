@@ -49,14 +49,18 @@ LIMITS = {"balanced": 1.5, "tight": 1.2, "tight --strip": 1.1}
 SLACK_BYTES = 5 * MB
 
 _LISTED = "importlib.metadata lists the entry points of all distributions, of left out ones, too"
+_EGGS = "pkg_resources reads the version of every egg, of left out ones, too"
 _HOOK = "setuptools' hook for what imports distutils runs at each start; it goes with setuptools"
 _LATE = "bytecode: tight keeps the source, which is compiled again"
+_HOUSEKEEPING = "cron reads every table; jobs of the system's own records are left out and said"
 _COMPILER = "ctypes.util.find_library asks gcc and then ld, which is kept and answers the same"
 
 EXPLAINED = (
     ("/**/*.{dist,egg}-info/entry_points.txt", _LISTED),
+    ("/**/*.egg-info/PKG-INFO", _EGGS),
     ("/**/distutils-precedence.pth", _HOOK),
     ("/**/_distutils_hack/**", _HOOK),
+    ("/etc/cron.d/e2scrub_all", _HOUSEKEEPING),
     ("/usr/bin/*-gcc-*", _COMPILER),
     ("/usr/lib/gcc/**", _COMPILER),
     ("/usr/lib/*/*crt?.o", _COMPILER),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -20,16 +20,29 @@ _DOCUMENTS = ".pod"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the core library that goes beyond ``safe``, unless one of ``files`` is loaded."""
+    """A part of the core library that goes beyond ``safe``: the fields are explained in
+    ``perl.toml``, a module "" is none."""
 
     unit: str
     files: re.Pattern[str]
+    module: str
+    words: frozenset[str]
+    unless_file: str
 
 
 @cache
 def parts() -> tuple[Part, ...]:
     """The rows ``[[part]]`` of ``perl.toml``."""
-    return tuple(Part(row["unit"], any_of(row["files"])) for row in load_table("perl")["part"])
+    return tuple(
+        Part(
+            unit=row["unit"],
+            files=any_of(row["files"]),
+            module=row.get("of", ""),
+            words=frozenset(row.get("words", ())),
+            unless_file=row.get("unless_file", ""),
+        )
+        for row in load_table("perl")["part"]
+    )
 
 
 @cache
@@ -80,14 +93,24 @@ class Library:
             seen.add(name)
 
     def _is_plain(self, name: str) -> bool:
-        if always().fullmatch(name):
+        if always().fullmatch(name) or any(p.files.fullmatch(name) for p in self._staying):
             return True
         is_left_out = name.endswith(_DOCUMENTS) or self.part_of(name) is not None
         return self._level is Level.BALANCED and not is_left_out
 
     def part_of(self, name: str) -> Part | None:
-        """The part that a file of the core library belongs to."""
-        return next((part for part in parts() if part.files.fullmatch(name)), None)
+        """The part that a file of the core library belongs to; None for what always stays."""
+        return next((part for part in self._parts if part.files.fullmatch(name)), None)
+
+    @cached_property
+    def _parts(self) -> tuple[Part, ...]:
+        return tuple(part for part in parts() if part not in self._staying)
+
+    @cached_property
+    def _staying(self) -> tuple[Part, ...]:
+        """The parts that this version of Perl reads by itself."""
+        names = {name for name, _ in self._core}
+        return tuple(part for part in parts() if part.unless_file in names)
 
     def use(self, part: Part, because: str) -> Iterator[Need]:
         """A part that is asked for, less its documents."""
@@ -106,13 +129,33 @@ class Library:
         return None
 
     def autoloaded(self, module: str) -> Iterator[Entry]:
-        """``auto/MODULE/``: the extension of a module (XSLoader), and what AutoSplit cut off it."""
-        place = f"auto/{module.replace('::', '/')}"
-        for top in self.search_path:
-            for name in self._rootfs.children(f"{top}/{place}"):
-                entry = self._rootfs.get(f"{top}/{place}/{name}")
-                if entry is not None and not entry.is_directory:
-                    yield entry
+        """``auto/MODULE/``: the extension of a module, and what AutoSplit cut off it; of several
+        with one name that beside the module's own file (XSLoader), else the first (DynaLoader).
+        Headers are for building others."""
+        name = module.replace("::", "/")
+        own = self.find(f"{name}.pm")
+        first = [top for top in self.search_path if own and own.path == f"{top}/{name}.pm"]
+        found: dict[str, Entry] = {}
+        for top in (*first, *self.search_path):
+            for child in self._rootfs.children(f"{top}/auto/{name}"):
+                entry = self._rootfs.get(f"{top}/auto/{name}/{child}")
+                if entry is not None and not entry.is_directory and not child.endswith(".h"):
+                    found.setdefault(child, entry)
+        yield from found.values()
+
+    def below(self, prefix: str) -> Iterator[str]:
+        """The modules of the core library right below a name (``Digest::``)."""
+        start = prefix.replace("::", "/")
+        for name, _ in self._core:
+            rest = name[len(start) :]
+            if name.startswith(start) and rest.endswith(".pm") and "/" not in rest:
+                yield name[:-3].replace("/", "::")
+
+    def worded(self, modules: Container[str], words: Set[str]) -> Iterator[Part]:
+        """The parts that a loaded module is told to read, in so many words."""
+        for part in self._parts:
+            if part.module in modules and not part.words.isdisjoint(words):
+                yield part
 
     @cached_property
     def added(self) -> dict[str, str]:

@@ -57,6 +57,7 @@ class PerlRuntime(Runtime):
         self._read: dict[str, _Trust] = {}
         self._modules: dict[str, str] = {}
         self._loaded: set[str] = set()
+        self._words: dict[str, str] = {}
         self._found: list[Finding] = []
         self._dynamic: dict[str, int] = {}
 
@@ -145,6 +146,7 @@ class PerlRuntime(Runtime):
             pending, self._pending = self._pending, []
             for entry, trust in pending:
                 yield from self._source(entry, trust)
+        yield from self._worded()
         yield from self._extending()
 
     def _source(self, entry: Entry, trust: _Trust) -> Iterator[Finding]:
@@ -154,7 +156,7 @@ class PerlRuntime(Runtime):
         self._read[path] = trust
         own = trust is _Trust.OWN
         core = any(library.is_core(path) for library in self._libraries)
-        if core and self.world.choices.level is not Level.TIGHT and not self._is_of_used_part(path):
+        if core and self.world.choices.level is Level.SAFE:
             return
         facts = read_source(self.world.rootfs.read_bytes(entry))
         self._take(facts, path, trust, strings=not core)
@@ -168,14 +170,6 @@ class PerlRuntime(Runtime):
         if own and facts.dynamic:
             self._dynamic[path] = facts.dynamic[0]
 
-    def _is_of_used_part(self, path: str) -> bool:
-        for library in self._libraries:
-            for top in library.home.core:
-                if path.startswith(f"{top}/"):
-                    part = library.part_of(path[len(top) + 1 :])
-                    return part is not None and part.unit in library.used
-        return False
-
     def _take(self, facts: Facts, because: str, trust: _Trust, *, strings: bool = True) -> None:
         beneath = min(trust, _Trust.LOADED)
         for module in facts.modules:
@@ -188,6 +182,19 @@ class PerlRuntime(Runtime):
             if trust is _Trust.OWN and is_module_name(text):
                 for prefix in load_table("perl")["namespaces"]["names"]:
                     self._load(f"{prefix}::{text}", because, beneath)
+
+        if strings and trust is not _Trust.BESIDE:
+            self._words |= dict.fromkeys(facts.texts.keys() - self._words.keys(), because)
+            for prefix in facts.prefixes:
+                for library in self._libraries:
+                    for module in library.below(prefix):
+                        self._load(module, because, beneath)
+
+    def _worded(self) -> Iterator[Need]:
+        for library in self._libraries:
+            for part in library.worded(self._loaded, self._words.keys()):
+                word = min(part.words & self._words.keys())
+                yield from library.use(part, self._words[word])
 
     def _load(self, module: str, because: str, trust: _Trust = _Trust.LOADED) -> None:
         module = module.replace("'", "::")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _LARGEST_BYTES = 4 << 20
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:(?:::|')\w+)*")
+_PREFIX = re.compile(r"[A-Za-z_]\w*(?:::\w+)*::")
+_PATH_PREFIX = re.compile(r"(?:[A-Za-z_]\w*/)+")
 _SHORT = re.compile(r"[A-Za-z]\w*(?:::\w+)*")
 _SOURCE_NAME = re.compile(r"dbi:(\w+)", re.IGNORECASE)
 _REQUIRE = re.compile(r"\brequire\s+([A-Za-z_]\w*(?:::\w+)*)\s*(?:;|$)")
@@ -41,11 +43,13 @@ _STRINGS = ("string_literal", "interpolated_string_literal", "command_string")
 @dataclass(slots=True)
 class Facts:
     """What one source says. ``modules`` are loaded, ``texts`` are the words of its strings, any of
-    which may be a module's name; ``files`` are required by path; ``dynamic`` the lines of requires
-    of which nothing is known."""
+    which may be a module's name; ``prefixes`` are strings that such a name may begin with
+    (``"Digest::$name"``); ``files`` are required by path; ``dynamic`` the lines of requires of
+    which nothing is known."""
 
     modules: dict[str, int] = field(default_factory=dict)
     texts: dict[str, int] = field(default_factory=dict)
+    prefixes: dict[str, int] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     libraries: list[str] = field(default_factory=list)
@@ -70,15 +74,21 @@ def read_source(data: bytes) -> Facts:
     for node in found.get("class", ()):
         facts.texts.setdefault(text_of(node), line_of(node))
     for node in (*found.get("string", ()), *found.get("bare", ())):
-        text, complete = literal(node)
-        if complete:
-            facts.texts.setdefault(text, line_of(node))
-        if match := _SOURCE_NAME.match(text):
-            facts.texts.setdefault(match[1], line_of(node))
+        _string(node, facts)
     for node in found.get("words", ()):
         for word in _words_in(node):
             facts.texts.setdefault(word, line_of(node))
     return facts
+
+
+def _string(node: Node, facts: Facts) -> None:
+    text, complete = literal(node)
+    if complete:
+        facts.texts.setdefault(text, line_of(node))
+    if _PREFIX.fullmatch(text):
+        facts.prefixes.setdefault(text, line_of(node))
+    if match := _SOURCE_NAME.match(text):
+        facts.texts.setdefault(match[1], line_of(node))
 
 
 def is_module_name(text: str) -> bool:
@@ -146,6 +156,8 @@ def _require(node: Node, facts: Facts) -> None:
                 facts.files.append(text)
             elif not complete and node.type == "require_expression":
                 facts.dynamic.append(line_of(node))
+                if _PATH_PREFIX.fullmatch(text):
+                    facts.prefixes.setdefault(text.replace("/", "::"), line_of(node))
         elif node.type == "require_expression":
             facts.dynamic.append(line_of(node))
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from imgslim.model import Distribution
+from imgslim.packages.pypi import normalise_name
 from imgslim.runtimes.python.source import Code
 from imgslim.runtimes.python.tables import hidden
 
 _REFERENCE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?::[A-Za-z_][\w.]*)?(?:\(.*\))?")
 _DOTTED = re.compile(rb"(?<![\w./@-])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?![\w/@-])")
 _URL = re.compile(r"([A-Za-z][\w]*)(?:\+([A-Za-z]\w*))?://")
+_ENTRY_POINT = re.compile(
+    rb"""load_entry_point\(\s*['"]([\w.-]+)[^'"]*['"],\s*['"]([\w.-]+)['"],\s*['"]([^'"]+)['"]"""
+)
 _SEPARATORS = re.compile(r"[\s,;=\"']+")
 _LONGEST_REFERENCE = 200
 
@@ -28,6 +33,17 @@ def modules_run(code: Code) -> list[str]:
     an interpreter that it starts may run any of them."""
     texts = dict.fromkeys(text for text, _ in code.strings)
     return [name for text in texts if (name := reference(text))] if "-m" in texts else []
+
+
+def entry_point_modules(data: bytes, distributions: Iterable[Distribution]) -> Iterator[str]:
+    """The modules of the entry points that a script loads by their names, as those do that
+    setuptools wrote for eggs (``load_entry_point("dist==1.0", "console_scripts", "name")``)."""
+    loaded = {tuple(part.decode() for part in match) for match in _ENTRY_POINT.findall(data)}
+    wanted = {(normalise_name(dist), group, name) for dist, group, name in loaded}
+    for dist in distributions if wanted else ():
+        for point in dist.entry_points:
+            if (dist.name, point.group, point.name) in wanted:
+                yield point.value.partition(":")[0].strip()
 
 
 def word_references(text: str) -> Iterator[str]:

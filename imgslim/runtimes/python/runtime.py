@@ -23,11 +23,11 @@ from imgslim.model import (
     unique_size_bytes,
 )
 from imgslim.runtimes.base import KeptPaths, Runtime
+from imgslim.runtimes.python import hints
 from imgslim.runtimes.python.bytecode import bytecode_needs, is_compiled
 from imgslim.runtimes.python.distributions import DistributionClosure
 from imgslim.runtimes.python.doubts import program_doubts
 from imgslim.runtimes.python.granular import ModuleClosure
-from imgslim.runtimes.python.hints import dotted_names, url_modules, word_references
 from imgslim.runtimes.python.invoke import (
     PythonCommand,
     archive_sources,
@@ -149,7 +149,10 @@ class PythonRuntime(Runtime):
 
     def _take_program(self, entry: Entry, environment: Environment | None) -> None:
         own = self._is_own(entry.path)
-        inner = list(archive_sources(self.world.rootfs.read_bytes(entry)))
+        data = self.world.rootfs.read_bytes(entry)
+        for module in hints.entry_point_modules(data, self.world.packages.distributions):
+            self._closure.hint(module, entry.path)
+        inner = list(archive_sources(data))
         for text in inner:
             self._closure.examine(Source(entry.path, None, text, own, environment))
         if not inner:
@@ -158,8 +161,8 @@ class PythonRuntime(Runtime):
     def _take_config(self, entry: Entry) -> None:
         if 0 < entry.size_bytes <= hidden().largest_config_bytes:
             data = self.world.rootfs.read_bytes(entry)
-            names = dotted_names(data)
-            names.update(url_modules(data.decode("utf-8", "replace")))
+            names = hints.dotted_names(data)
+            names.update(hints.url_modules(data.decode("utf-8", "replace")))
             for module in sorted(names):
                 self._closure.hint(module, entry.path)
 
@@ -310,7 +313,7 @@ class PythonRuntime(Runtime):
     def _hint_words(self, words: Iterable[str], because: str) -> None:
         for word in words:
             self._closure.note_text(word.encode("utf-8", "surrogateescape"))
-            for module in (*word_references(word), *url_modules(word)):
+            for module in (*hints.word_references(word), *hints.url_modules(word)):
                 self._closure.hint(module, because)
 
     def settle(self, kept: KeptPaths) -> Iterable[Finding]:

@@ -24,7 +24,7 @@ from imgslim.commands import (
 from imgslim.environment import is_search_path, searched_needs, variable_needs
 from imgslim.model import Command, Entry, Finding, Group, Need, Problem, Severity
 from imgslim.runtimes.base import Runtime
-from imgslim.runtimes.distro import stands_alone, trimmed_programs
+from imgslim.runtimes.distro import stands_alone
 from imgslim.runtimes.script import is_own_script, program_of, read_shebang
 from imgslim.runtimes.shell.facts import Facts, Mention, Run, at_line
 from imgslim.runtimes.shell.homes import homes_of
@@ -46,6 +46,7 @@ from imgslim.runtimes.shell.problems import (
 )
 from imgslim.runtimes.shell.scope import Alternatives, Environment, Word
 from imgslim.runtimes.shell.scope import Scope as Names
+from imgslim.runtimes.trimmed import trimmed_programs
 from imgslim.tables import building_commands, load_table
 from imgslim.world import World
 from imgslim.wrappers import runs_inner
