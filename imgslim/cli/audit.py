@@ -52,7 +52,8 @@ def command(
 
     The layers with the instruction that made each; bytes that a later layer deletes or overwrites;
     the directories where bytes gather; the largest files; the largest packages (dpkg, apk, PyPI).
-    An image that runs nothing is weighed too, without the column of what would be dropped.
+    An image of which nothing says what it runs is weighed too, without the column of what would
+    be dropped.
     """
     check_output(output, force=force)
     from imgslim.audit import audit_image
