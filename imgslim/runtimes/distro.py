@@ -156,6 +156,7 @@ class DistroPackages(Runtime):
             self._levels[package.key] = level
             yield from self._content_needs(package, level, because)
             pending.extend((dependency, level) for dependency in self._dependencies(package))
+            pending.extend((plug_in, level) for plug_in in self._extensions.plug_ins(package))
 
     def _dependencies(self, package: Package) -> Iterator[Package]:
         known = self.world.packages.packages
