@@ -8,7 +8,7 @@
     ├── ArchiveError (5)          not an archive, truncated, unknown compression, missing layer
     ├── PlanFileError (5)         not a plan that analyze wrote, or not a whole one
     ├── DigestMismatchError (6)   the bytes are not those that the manifest promises
-    ├── UnsupportedImageError (7) a Windows image, nothing to run, a command a platform interprets
+    ├── UnsupportedImageError (7) a Windows image, a system that runs nothing, a platform's own word
     ├── EntrypointError (8)       the program that the image runs is not in it
     ├── OutputError (9)           an output file exists or cannot be written, no space left
     ├── BrokenPlanError (10)      --drop leaves out what the image needs

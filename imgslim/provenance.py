@@ -194,26 +194,28 @@ def _cache_claims(world: World) -> Iterator[Claim]:
             origin = Origin(OriginKind.CACHE, row["unit"])
             for pattern in row["paths"]:
                 yield from (Claim(entry.path, origin) for entry in places.find(pattern))
-    yield from _marked_claims(world.rootfs, table["marked"])
+    yield from _marked_claims(world, table["marked"])
 
 
-def _marked_claims(rootfs: Rootfs, rows: Sequence[Mapping[str, object]]) -> Iterator[Claim]:
+def _marked_claims(world: World, rows: Sequence[Mapping[str, object]]) -> Iterator[Claim]:
     """Caches that a file of the tool gives away; with ``below``, only directories of certain
-    ``names`` around that file."""
-    endings = {f"/{row['file']}": row for row in rows}
-    for path in _ending_with(rootfs, tuple(endings)):
-        ending = next(ending for ending in endings if path.endswith(ending))
-        row, top = endings[ending], path.rpartition("/")[0]
+    ``names`` around that file, and with ``unless_run`` only those from which nothing is started."""
+    found = _ending_with(world.rootfs, tuple({f"/{row['file']}" for row in rows}))
+    started = _started_files(world) if found else frozenset()
+    for path, row in ((path, row) for path in found for row in rows):
+        if not path.endswith(f"/{row['file']}"):
+            continue
+        top = path.rpartition("/")[0]
         origin = Origin(OriginKind.CACHE, str(row["unit"]))
         below, names = row.get("below"), row.get("names")
         if not isinstance(below, list) or not isinstance(names, list):
             yield Claim(top, origin)
             continue
-        for place in below:
-            for name in names:
-                yield from (
-                    Claim(e.path, origin) for e in entries_at(rootfs, f"{top}/{place}/{name}")
-                )
+        patterns = (f"{top}/{place}/{name}" for place in below for name in names)
+        for entry in (e for pattern in patterns for e in entries_at(world.rootfs, pattern)):
+            runs = any(file.startswith(f"{entry.path}/") for file in started)
+            if not row.get("unless_run") or (started and not runs):
+                yield Claim(entry.path, origin)
 
 
 def _ending_with(rootfs: Rootfs, endings: tuple[str, ...]) -> list[str]:
@@ -289,8 +291,18 @@ def _ucf_claims(rootfs: Rootfs) -> Iterator[Claim]:
 
 
 def spoken_words(world: World) -> frozenset[str]:
-    """The words of the image's own command, and of the script that it starts: enough to see that
+    """The names in the image's own command, and in the script that it starts: enough to see that
     a container runs ``mvn`` or ``npx`` and so may read that tool's cache."""
+    return frozenset(word.rpartition("/")[2] for word in _spoken(world))
+
+
+def _started_files(world: World) -> frozenset[str]:
+    """The files that these words lead to; none for an image that runs nothing."""
+    found = (world.which(word) for word in _spoken(world) if word)
+    return frozenset(world.rootfs.resolve(path).path for path in found if path)
+
+
+def _spoken(world: World) -> Iterator[str]:
     config = world.config
     argv = [*(config.entrypoint or ()), *(config.cmd or ())]
     texts = [*argv, *(config.healthcheck.test if config.healthcheck else ())]
@@ -301,7 +313,7 @@ def spoken_words(world: World) -> frozenset[str]:
             content = world.rootfs.read_bytes(entry)
             if content.startswith(b"#!"):
                 texts.append(content.decode("utf-8", "replace"))
-    return frozenset(word.rpartition("/")[2] for text in texts for word in _words(text))
+    return (word for text in texts for word in _words(text))
 
 
 def _words(text: str) -> list[str]:

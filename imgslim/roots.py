@@ -19,7 +19,7 @@ from imgslim.commands import (
 )
 from imgslim.environment import is_search_path, searched_needs, variable_needs
 from imgslim.errors import EntrypointError, UnsupportedImageError, UsageError
-from imgslim.model import Command, Finding, ImageConfig, Problem, Severity
+from imgslim.model import Command, Finding, Group, ImageConfig, Need, Problem, Scope, Severity
 from imgslim.model.service import Probe, Service
 from imgslim.platforms import explain_command, platform_commands
 from imgslim.world import World
@@ -32,8 +32,9 @@ def resolve_roots(
 ) -> tuple[tuple[Command, ...], tuple[Finding, ...]]:
     """The commands that the image runs, and what its config needs besides.
 
-    Raises UnsupportedImageError when the image runs nothing, or something that a platform
-    interprets and no file stands for; EntrypointError when a program is not in the image;
+    An image of data, which runs nothing, needs all of itself. Raises UnsupportedImageError when
+    nothing says what a system runs, or it is something that a platform interprets and no file
+    stands for; EntrypointError when a program is not in the image;
     UsageError for an ``also_run`` that is no command line.
     """
     found: list[Finding] = []
@@ -86,12 +87,28 @@ def _arguments(world: World) -> Iterator[Finding]:
 def _main_command(world: World) -> Iterator[Finding]:
     argv = main_argv(world)
     if not argv or not argv[0]:
+        yield from _data(world)
+        return
+    label = "<entrypoint>" if world.config.entrypoint else "<cmd>"
+    yield from _started(world, argv, label)
+
+
+def _data(world: World) -> Iterator[Finding]:
+    """An image that runs nothing is there for its files: a site, a set of data that other builds
+    and volumes copy from it. With system packages it is a system of which nobody says the use."""
+    if world.packages.packages:
         raise UnsupportedImageError(
             "the image has no entrypoint and no cmd: nothing says what it runs",
             hint="say what it runs with --also-run 'CMD'",
         )
-    label = "<entrypoint>" if world.config.entrypoint else "<cmd>"
-    yield from _started(world, argv, label)
+    yield Need("/", Group.APP, "files of an image that runs nothing", "<data>", Scope.TREE)
+    yield Problem(
+        "runs-nothing",
+        Severity.WARNING,
+        "",
+        "the image has no entrypoint and no cmd, and no system packages: data that others read",
+        "every file is kept; if something runs after all, say so with --also-run 'CMD'",
+    )
 
 
 def _started(world: World, argv: Argv, label: str, place: Place | None = None) -> Iterator[Finding]:

@@ -83,12 +83,16 @@ def command_answer(arguments: Sequence[str], stdin: str = "") -> Answer:
 def created(tag: str, route: Route | None = None, options: Sequence[str] = ()) -> Iterator[str]:
     """A container of ``tag``, not yet started, until the block ends: its id, "" without one.
 
-    ``route`` is what a command image is to run; None for a server.
+    ``route`` is what a command image is to run; None for a server. Of what is only read, an engine
+    wants a command all the same.
     """
     stdin = ["--interactive"] if route and route.stdin else []
-    words = route.run if route else ()
+    words = () if route is None else ("/never-run",) if route.file else route.run
+    program = [f"--entrypoint={route.entrypoint}"] if route and route.entrypoint else []
     made = subprocess.run(
-        ["docker", "create", *options, *stdin, tag, *words], capture_output=True, text=True
+        ["docker", "create", *options, *stdin, *program, tag, *words],
+        capture_output=True,
+        text=True,
     )
     container = made.stdout.strip()
     try:
@@ -109,7 +113,10 @@ def started(container: str, port: int) -> Running | None:
 
 
 def run_to_the_end(container: str, route: Route) -> Answer:
-    """Start a command's container and wait for it."""
+    """Start a command's container and wait for it, or read its file: a tar of that, or of all in
+    it."""
+    if route.file:
+        return command_answer(["cp", "--follow-link", f"{container}:{route.file}", "-"])
     stdin = ["--interactive"] if route.stdin else []
     return command_answer(["start", "--attach", *stdin, container], route.stdin)
 
@@ -147,15 +154,19 @@ def answers(tag: str, fixture: Fixture) -> dict[str, Answer]:
     each, and routes of the same arguments have the same one.
     """
     if not fixture.port:
-        runs = {(route.run, route.stdin): route for route in fixture.routes}
+        runs = {_asked(route): route for route in fixture.routes}
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             answered = pool.map(lambda route: _command(tag, fixture, route), runs.values())
             said = dict(zip(runs, answered, strict=True))
-        return {route.name: said[route.run, route.stdin] for route in fixture.routes}
+        return {route.name: said[_asked(route)] for route in fixture.routes}
     with running(tag, fixture.port, fixture.options) as server:
         if server is None:
             return {route.name: NO_ANSWER for route in fixture.routes}
         return {route.name: server.ask(route) for route in fixture.routes}
+
+
+def _asked(route: Route) -> tuple[object, ...]:
+    return route.entrypoint, route.run, route.stdin, route.file
 
 
 def _command(tag: str, fixture: Fixture, route: Route) -> Answer:

@@ -11,7 +11,8 @@ import pytest
 from imgslim.dockerfile import dockerfile_problems, render_dockerfile
 from imgslim.dockerfile.config import config_problems, render_config
 from imgslim.dockerfile.layout import LINE_WIDTH
-from imgslim.model import Healthcheck, Image, ImageConfig
+from imgslim.model import Healthcheck, Image, ImageConfig, Platform
+from imgslim.sources.platforms import host_platform
 from tests import engines
 from tests.test_copyplan import TOOLS, plan_of
 from tests.worlds import File, Link, Tree, make_image, make_world, tar_bytes
@@ -30,6 +31,19 @@ def dockerfile_of(tmp_path: Path, tree: Tree = APP, **changes: object) -> str:
 def _image_and_world(tmp_path: Path, tree: Tree, changes: dict[str, object]):  # type: ignore[no-untyped-def]
     image: Image = replace(make_image(tmp_path, [tree]), **changes)  # type: ignore[arg-type]
     return image, make_world(tmp_path, tree, config=image.config)
+
+
+def test_an_image_for_other_machines_is_asked_for_and_made_by_its_platform(tmp_path: Path) -> None:
+    text = dockerfile_of(tmp_path, platform=Platform("linux", "s390x"))
+    froms = [
+        line for line in text.splitlines() if line.startswith("FROM") and "base AS" not in line
+    ]
+    assert froms == [
+        "FROM --platform=linux/s390x test:latest AS base",
+        "FROM --platform=linux/s390x scratch",
+    ]
+    assert "needs an emulator" in text
+    assert "--platform" not in dockerfile_of(tmp_path, platform=host_platform())
 
 
 HEALTHCHECK = Healthcheck(

@@ -301,7 +301,7 @@ def imported_without(case: Case, removed: Sequence[str]) -> Iterator[str]:
 
 def import_without(tag: str, removed: Sequence[str], new_tag: str) -> None:
     """Make ``new_tag``: the image ``tag`` without those paths and what lies below them."""
-    container = engines.docker("create", tag).decode().strip()
+    container = engines.docker("create", tag, "/never-run").decode().strip()
     below = tuple(f"{path}/" for path in removed)
     try:
         export = subprocess.Popen(["docker", "export", container], stdout=subprocess.PIPE)

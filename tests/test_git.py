@@ -8,6 +8,7 @@ import pytest
 
 from imgslim.choices import Choices, Level
 from imgslim.model import ImageConfig, Origin, OriginKind, Plan
+from imgslim.pipeline import derive_plan
 from imgslim.plan import build_plan
 from imgslim.roots import resolve_roots
 from imgslim.runtimes.command import CommandRuntime
@@ -17,7 +18,7 @@ from imgslim.runtimes.script import ScriptRuntime
 from imgslim.runtimes.shell import ShellRuntime
 from tests.scripts import ELF, kept, script, world_of
 from tests.test_distro import debian
-from tests.worlds import File, Member, make_world
+from tests.worlds import File, Member, Tree, make_world
 
 
 def kept_with(tmp_path: Path, run: str, **files: Member) -> set[str]:
@@ -102,9 +103,13 @@ PACKAGES = debian(
 )
 
 
-def packaged(tmp_path: Path, level: Level, tree: dict[str, Member]) -> tuple[set[str], Plan]:
-    """What ``/app/run.sh`` keeps of git's and perl's packages, by their own rules."""
-    config = ImageConfig(cmd=("/app/run.sh",))
+def packaged(
+    tmp_path: Path,
+    level: Level,
+    tree: dict[str, Member],
+    config: ImageConfig = ImageConfig(cmd=("/app/run.sh",)),  # noqa: B008 - it is frozen
+) -> tuple[set[str], Plan]:
+    """What an image's command keeps of git's and perl's packages, by their own rules."""
     system = {name: File(ELF, 0o755) for name in ("/bin/sh", "/usr/bin/tr")}
     world = make_world(
         tmp_path, {**PACKAGES, **system, **tree}, config=config, choices=Choices(level=level)
@@ -135,6 +140,42 @@ def test_the_interpreter_of_rare_subcommands_is_priced_beyond_safe(
     assert [("perl" in p.message, 1000 < p.cost_bytes < 2000) for p in said] == (
         [] if level is Level.SAFE else [(True, True)]
     )
+
+
+@pytest.mark.parametrize(
+    ("config", "is_open"),
+    [
+        (ImageConfig(entrypoint=("git",)), True),
+        (ImageConfig(entrypoint=("git",), cmd=("log",)), True),
+        (ImageConfig(entrypoint=("git", "log")), False),
+        (ImageConfig(cmd=("git", "log")), False),
+    ],
+)
+def test_whoever_starts_git_itself_may_ask_for_any_of_its_commands(
+    tmp_path: Path, config: ImageConfig, is_open: bool
+) -> None:
+    found, _ = packaged(tmp_path, Level.BALANCED, {}, config)
+    rare = PERL | {f"{CORE}/git-request-pull", f"{CORE}/git-daemon", f"{CORE}/git-shell"}
+    assert rare <= found if is_open else rare.isdisjoint(found)
+
+
+@pytest.mark.parametrize(("command", "kept"), [(("git", "log"), True), (("/app/run.sh",), False)])
+def test_the_repository_that_git_is_started_in_is_data(
+    tmp_path: Path, command: tuple[str, ...], kept: bool
+) -> None:
+    tree: Tree = {
+        "/bin/sh": File(ELF, 0o755),
+        "/usr/bin/git": File(ELF, 0o755),
+        "/app/run.sh": script("git log"),
+        "/app/.git/HEAD": "ref: refs/heads/main",
+        "/app/.git/refs/heads/main": "1",
+        "/app/src/a": "",
+    }
+    config = ImageConfig(cmd=command, working_dir="/app/src")
+    world = make_world(tmp_path, tree, config=config)
+    found = {keep.entry.path for keep in derive_plan(world).keeps}
+    assert ("/app/.git/refs/heads/main" in found) is kept
+    world.rootfs.close()
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,7 @@ OTHERS: list[tuple[str, str, Tree]] = [
     ),
     ("/root/.cargo/bin/cargo", "runtime", {"/root/.cargo/bin/cargo": ""}),
     ("/root/.cargo/registry/index/a", "cache", {"/root/.cargo/registry/index/a": ""}),
+    ("/root/.cargo/.crates2.json", "runtime", {"/root/.cargo/.crates2.json": ""}),
 ]
 
 
@@ -211,3 +212,31 @@ def test_bytecode_of_a_packages_sources(tmp_path: Path) -> None:
     origin = classify(make_world(tmp_path, tree), ())
     assert origin("/usr/lib/__pycache__/a.cpython-311.opt-1.pyc").kind is OriginKind.GENERATED
     assert origin("/usr/lib/__pycache__").kind is OriginKind.GENERATED
+
+
+CARGO: Tree = {
+    "/app/target/.rustc_info.json": "",
+    "/app/target/release/app": File("", mode=0o755),
+    "/app/target/release/worker": File("", mode=0o755),
+    "/app/target/site/app.wasm": "",
+    "/usr/local/bin/app": File("", mode=0o755),
+    "/usr/local/bin/linked": Link("/app/target/release/app"),
+    "/start.sh": File("#!/bin/sh\nexec ./target/release/app\n", mode=0o755),
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [
+        ("/usr/local/bin/app", "cache"),
+        ("target/release/app", "user"),
+        ("linked", "user"),
+        ("/start.sh", "user"),
+    ],
+)
+def test_what_cargo_built_is_left_where_nothing_of_it_is_started(
+    tmp_path: Path, command: str, kind: str
+) -> None:
+    config = ImageConfig(cmd=(command,), working_dir="/app")
+    assert kind_of(tmp_path, CARGO, "/app/target/release/worker", config) == kind
+    assert kind_of(tmp_path, CARGO, "/app/target/site/app.wasm", config) == "user"

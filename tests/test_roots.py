@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from imgslim.choices import Choices, Level
 from imgslim.errors import EntrypointError, UnsupportedImageError, UsageError
 from imgslim.model import Healthcheck, ImageConfig, Need, Problem, Scope, Severity
+from imgslim.pipeline import derive_plan
 from imgslim.roots import resolve_roots
 from tests.elves import elf
 from tests.scripts import codes, kept, plan_of, program, script, world_of
@@ -79,13 +81,37 @@ def test_a_program_that_is_not_there_is_an_error_that_helps(
     assert "\n" not in text
 
 
-def test_an_image_that_runs_nothing_asks_for_a_command(tmp_path: Path) -> None:
-    world = world_of(tmp_path, {}, programs=("a",))
+STATUS = {"/var/lib/dpkg/status": "Package: a\nStatus: install ok installed\nVersion: 1\n"}
+
+
+def test_a_system_that_runs_nothing_asks_for_a_command(tmp_path: Path) -> None:
+    world = world_of(tmp_path, STATUS, programs=("a",))
     with pytest.raises(UnsupportedImageError) as caught:
         resolve_roots(world)
     assert "--also-run" in caught.value.hint
     commands, _ = resolve_roots(world, ("a",))
     assert [command.path for command in commands] == ["/usr/bin/a"]
+
+
+@pytest.mark.parametrize("level", Level)
+def test_of_data_that_nothing_runs_every_file_is_kept(tmp_path: Path, level: Level) -> None:
+    tree: Tree = {
+        "/site/index.html": "page",
+        "/site/latest": Link("2024"),
+        "/site/.git/HEAD": "ref: refs/heads/main\n",
+        "/site/__pycache__/a.cpython-311.pyc": "bytecode without its source",
+        "/root/.cache/pip/http/wheel": "wheel",
+        "/app/target/.rustc_info.json": "",
+        "/app/target/release/deps/object": "object",
+        "/uploads": Dir(0o1777, 5),
+    }
+    world = make_world(tmp_path, tree, choices=Choices(level))
+    plan = derive_plan(world)
+    assert {keep.entry.path for keep in plan.keeps} == set(world.rootfs.entries)
+    assert plan.drops == ()
+    said = {problem.code: problem for problem in plan.problems}
+    assert "every file is kept" in said["runs-nothing"].resolution
+    world.rootfs.close()
 
 
 @pytest.mark.parametrize(

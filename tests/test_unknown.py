@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from imgslim.choices import Choices, Level
 from imgslim.model import ImageConfig, Plan
 from imgslim.pipeline import derive_plan
 from imgslim.world import World
@@ -143,3 +144,68 @@ def test_libraries_of_an_interpreter_that_depend_on_no_version_of_it(tmp_path: P
     kept = {keep.entry.path for keep in derive_plan(world).keeps}
     assert {f"{lib}/lua/5.4/core.so", "/usr/share/lua/s.lua"} <= kept
     assert "/usr/share/tcl/init.tcl" not in kept
+
+
+FONT = "/usr/share/fonts/lights.ttf"
+NATIVE = (
+    package("dash", "shells", ["/usr/bin/sh"]),
+    package("fonts-lights", "fonts", [FONT, "/usr/share/fonts/li"]),
+    package("plotter", "utils", ["/usr/bin/plot"]),
+    package("other", "utils", ["/usr/bin/other", "/usr/share/other/table"]),
+)
+
+
+@pytest.mark.parametrize("level", Level)
+@pytest.mark.parametrize(
+    ("constants", "source", "kept"),
+    [
+        (b"\1no such page/usr/share/fonts/lights.ttfin meters", "", {FONT}),
+        (b"\1/usr/share/fonts/lights.ttf/usr/bin/plot--terse", "", {FONT, "/usr/bin/plot"}),
+        (b"\1/bin/plot\0", "", {"/usr/bin/plot"}),
+        (b"\1/usr/share/fonts/literal", "", set()),
+        (b"\1/var/log/usr/share/other", "", set()),
+        (b"", 'Command::new("plot").arg("-x")', {"/usr/bin/plot"}),
+        (b"", f'const FONT: &str = "{FONT}";', {FONT}),
+        (b"", f"// reads {FONT}, as other does", set()),
+        (b"", "/// Not `plot`, nor 'plot'.", set()),
+    ],
+)
+def test_what_a_native_program_of_ones_own_names(
+    tmp_path: Path, constants: bytes, source: str, kept: set[str], level: Level
+) -> None:
+    tree = {
+        **image_tree(*NATIVE),
+        "/app/serve": File(elf(data=constants), mode=0o755),
+        "/app/src/main.rs": source,
+        "/app/main.rb": "",
+    }
+    config = ImageConfig(cmd=("/app/serve",))
+    world = make_world(tmp_path, tree, config=config, choices=Choices(level))
+    found = {keep.entry.path for keep in derive_plan(world).keeps}
+    named = {FONT, "/usr/bin/plot", "/usr/bin/other", "/usr/share/other/table"}
+    assert found & named == kept
+    world.rootfs.close()
+
+
+CODERS = "/usr/lib/x86_64-linux-gnu/Painter-6/coders"
+PAINTER = (
+    package("dash", "shells", ["/usr/bin/sh"]),
+    package("painter", "graphics", ["/usr/bin/paint"], "libpainter"),
+    package("libpainter", "libs", [f"{CODERS}/png.so", f"{CODERS[:-7]}/libpaint.so.6"]),
+    package("libpainter-extra", "libs", [f"{CODERS}/svg.so"], "libpainter, libvector"),
+    package("libvector", "libs", ["/usr/lib/x86_64-linux-gnu/libvector.so.2"]),
+    package("libpainter-dev", "libdevel", [f"{CODERS}/trace.so"], "libpainter"),
+    package("other-viewer", "graphics", ["/usr/lib/viewer/view.so", "/usr/bin/view"], "libpainter"),
+    package("no-relation", "libs", [f"{CODERS}/odd.so"]),
+)
+
+
+def test_plug_ins_of_another_package_stay_beside_a_librarys_own(tmp_path: Path) -> None:
+    config = ImageConfig(entrypoint=("paint",))
+    world = make_world(tmp_path, image_tree(*PAINTER), config=config)
+    kept = {keep.entry.path for keep in derive_plan(world).keeps}
+    mine = {f"{CODERS}/{name}.so" for name in ("png", "svg", "trace", "odd")}
+    assert kept & mine == {f"{CODERS}/png.so", f"{CODERS}/svg.so"}
+    assert "/usr/lib/x86_64-linux-gnu/libvector.so.2" in kept
+    assert "/usr/bin/view" not in kept
+    world.rootfs.close()

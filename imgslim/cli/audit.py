@@ -107,7 +107,7 @@ def command(
     Every stored byte counts once: by layer with the instruction that made it, by kind (docs,
     caches, toolchains …), by package (deb, apk, rpm, PyPI, npm, gem, jar, Go program), by
     directory; what a later layer deletes or overwrites counts apart, with both instructions. An
-    image that runs nothing is weighed too, without what is needed.
+    image of which nothing says what it runs is weighed too, without what is needed.
     And what should be in no image: setuid programs, files that everyone may write, histories,
     private keys, logins, tokens in the config or the history; also what a later layer deleted.
     """

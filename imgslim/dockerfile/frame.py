@@ -11,6 +11,7 @@ from imgslim.dockerfile.layout import comment, size
 from imgslim.dockerfile.source import Head
 from imgslim.model import Image, Plan
 from imgslim.provenance_labels import known_name
+from imgslim.sources.platforms import host_platform
 from imgslim.sources.reference import stated_tag
 
 _SCRATCH = "FROM scratch"
@@ -44,7 +45,16 @@ def base_reference(image: Image) -> str:
 def frame_of_image(image: Image, copies: CopyPlan, plan: Plan, sidecar: str = "") -> Frame:
     """The fat image itself is the base stage."""
     head = (_header(plan, base_reference(image)), _base_stage(image, copies))
-    return Frame(head, sidecar=sidecar)
+    return Frame(head, last=f"FROM {_platform_flag(image)}scratch", sidecar=sidecar)
+
+
+def _platform_flag(image: Image) -> str:
+    """What a FROM has to say of an image for other machines than this one: builders look for one
+    of their own platform, and make one of that."""
+    own, here = image.platform, host_platform()
+    return (
+        "" if (own.os, own.architecture) == (here.os, here.architecture) else f"--platform={own} "
+    )
 
 
 def frame_of_source(head: Head, copies: CopyPlan, plan: Plan) -> Frame:
@@ -93,9 +103,14 @@ def _base_stage(image: Image, copies: CopyPlan) -> str:
         lines.append(comment(f"to load it: {image.load_command}"))
     elif not (image.tags or image.repo_digests):
         lines.append(comment(f"to name it: docker tag {image.image_id} {name}"))
+    flag = _platform_flag(image)
+    if flag and not copies.gathered.is_empty:
+        lines.append(
+            comment(f"to build it elsewhere than on {image.platform}, RUN needs an emulator")
+        )
     if copies.clean_base:
         lines.append(comment("copied, not built upon: its triggers and its layers stay there"))
-        lines += ["FROM scratch AS base", f"COPY --from={name} / /"]
+        lines += [f"FROM {flag}scratch AS base", f"COPY --from={name} / /"]
     else:
-        lines.append(f"FROM {name} AS base")
+        lines.append(f"FROM {flag}{name} AS base")
     return "\n".join(lines)

@@ -110,6 +110,8 @@ def _programs(console: Console, plan: Plan) -> None:
         table.add_row(cell(program.label.strip("<>"), "bold"), cell(" ".join(program.argv)))
         about = f"{program.path}: {program.description}" if program.description else program.path
         table.add_row("", cell(about, "dim"))
+    if not plan.programs:
+        table.add_row(cell("nothing", "bold"), cell("no process: only the files are used"))
     console.print(indented(table))
 
 

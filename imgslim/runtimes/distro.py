@@ -137,6 +137,8 @@ class DistroPackages(Runtime):
             for dependency in self._dependencies(package):
                 if not self._is_left_to_others(dependency, package):
                     pending.append((dependency, level, bool(imported)))
+            plug_ins = self._extensions.plug_ins(package)
+            pending.extend((plug_in, level, False) for plug_in in plug_ins)
 
     def _is_left_to_others(self, package: Package, asker: Package) -> bool:
         """Whether imports or links say what is needed of a package that ``asker`` depends on."""

@@ -7,7 +7,7 @@ A program does not depend on what extends it, but an image in which somebody ins
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from imgslim.model import Package
@@ -16,6 +16,8 @@ from imgslim.world import World
 
 _EXTENDED_STATES = "/var/lib/apt/extended_states"
 _APK_WORLD = "/etc/apk/world"
+_LINKED = re.compile(r"(?:/usr)?/lib(?:32|64)?(?:/[^/]+-linux-[^/]+)?/[^/]+")
+"""A file where every loader looks: a library for others, no plug-in."""
 _VERSION_TAIL = re.compile(r"[-.\d]+$")
 
 
@@ -29,6 +31,7 @@ class Extensions:
         self._sections = self._languages | frozenset(table["servers"])
         self._included = frozenset(table["included"])
         self._never = frozenset(table["never"])
+        self._of_languages = tuple(table["of_languages"])
 
     def of(self, package: Package) -> Iterator[Package]:
         """Packages that extend ``package``, directly or through one another, each once.
@@ -46,6 +49,31 @@ class Extensions:
                     seen.add(other.key)
                     pending.append(other)
                     yield other
+
+    def plug_ins(self, package: Package) -> Sequence[Package]:
+        """Packages that put shared objects beside those that ``package`` itself loads from a
+        directory of its own (ImageMagick's coders, GStreamer's elements, PostgreSQL's modules)."""
+        return self._plug_ins.get(package.key, ())
+
+    @cached_property
+    def _plug_ins(self) -> dict[str, list[Package]]:
+        known = self._world.packages.packages
+        found: dict[str, list[Package]] = {}
+        for package in known.values():
+            places = set() if package.section in self._never else self._plug_in_directories(package)
+            for key in package.depends if places else ():
+                if key in known and places & self._plug_in_directories(known[key]):
+                    found.setdefault(key, []).append(package)
+        return found
+
+    def _plug_in_directories(self, package: Package) -> set[str]:
+        return {
+            path.rpartition("/")[0]
+            for path in package.files
+            if path.endswith(".so")
+            and not _LINKED.fullmatch(path)
+            and not any(part in path for part in self._of_languages)
+        }
 
     def _siblings(self, package: Package) -> Iterator[Package]:
         """All installed packages of a language's section."""

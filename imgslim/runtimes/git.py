@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from imgslim.commands import name_of, resolve_command
-from imgslim.model import Entry, Finding, Group, Need
+from imgslim.model import Entry, Finding, Group, Need, Scope
 from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.script import PACKAGE_DIRECTORIES
 from imgslim.runtimes.trimmed import trimmed_paths
@@ -25,6 +25,7 @@ _SECTION = re.compile(r'\[\s*([\w.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]')
 _LARGEST_CONFIG_BYTES = 256 << 10
 _LARGEST_SOURCE_BYTES = 1 << 20
 _PREFIX = "git-"
+_ENTRYPOINT = "<entrypoint>"
 
 
 class GitRuntime(Runtime):
@@ -47,6 +48,11 @@ class GitRuntime(Runtime):
         if not self._runs:
             self._runs = True
             yield from self._libraries(because)
+        if self._is_open(argv, because):
+            for left_out in trimmed_paths(self.world, "git"):
+                yield Need(left_out, Group.PROGRAM, "commands of git", because, optional=True)
+        if because.startswith("<"):
+            yield from self._own_repository(because)
         table = load_table("git")["subcommands"]
         words = list(argv[1:])
         while words and words[0].startswith("-"):
@@ -59,6 +65,24 @@ class GitRuntime(Runtime):
         for directory in table["directories"] if words else ():
             helper = f"{directory}/git-{words[0]}"
             yield Need(helper, Group.PROGRAM, "commands of git", because, optional=True)
+
+    def _is_open(self, argv: Sequence[str], because: str) -> bool:
+        """Whether who starts the container says which of its commands git is to run."""
+        given = (self.world.config.entrypoint or ()) if because == _ENTRYPOINT else argv
+        words = [word for word in given[1:] if not word.startswith("-")]
+        return because.startswith("<") and not words
+
+    def _own_repository(self, because: str) -> Iterator[Need]:
+        """The repository around the working directory (git(1), "GIT_DIR"), on which git works where
+        an image runs it as its own command: data, no leftover of a checkout."""
+        top = self.world.rootfs.resolve(self.world.working_dir).path
+        while top:
+            path = f"{top.rstrip('/')}/.git"
+            if self.world.rootfs.lookup(path) is not None:
+                reason = "repository that git is started in"
+                yield Need(path, Group.APP, reason, because, Scope.TREE, optional=True)
+                return
+            top = top.rpartition("/")[0]
 
     def _libraries(self, because: str) -> Iterator[Finding]:
         """What git's own shell scripts source by a path that they compute."""

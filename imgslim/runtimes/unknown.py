@@ -1,24 +1,31 @@
 """Programs of a kind that no module understands: what errs toward keeping for them.
 
 Such a program may start a shell (npm does for every script), and the user's own sources in its
-language may start programs that are installed beside it.
+language may start programs that are installed beside it, or read files that packages brought. So
+may a native program of the user's own, of which those sources are seldom left.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from imgslim.commands import existing_paths, resolve_command
 from imgslim.model import Entry, Finding, Group, Need
 from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.distro import is_of_libc, stands_alone
+from imgslim.runtimes.elf.embedded import embedded_files
+from imgslim.runtimes.elf.sections import read_layout
 from imgslim.runtimes.literal_starts import programs_by_name
 from imgslim.tables import building_commands, load_table
 from imgslim.world import World
 
 _STRING = re.compile(r"\"[^\"\n]{2,300}\"|'[^'\n]{2,300}'|`[^`\n]{2,300}`|%x\{[^}\n]+\}")
+_DOUBLE_QUOTED = re.compile(r"\"[^\"\n]{2,300}\"")
 _WORD = re.compile(r"[A-Za-z][\w.+-]*")
 _LARGEST_SOURCE_BYTES = 1 << 20
+_NAMED = "file named by a program"
 
 
 def is_understood(world: World, entry: Entry, runtimes: Sequence[Runtime]) -> bool:
@@ -34,7 +41,7 @@ def is_understood(world: World, entry: Entry, runtimes: Sequence[Runtime]) -> bo
 
 
 class UnknownPrograms(Runtime):
-    """The shell, and the programs that the user's sources name in so many words."""
+    """The shell, and what the user's sources and native programs name in so many words."""
 
     name = "unknown programs"
 
@@ -44,7 +51,8 @@ class UnknownPrograms(Runtime):
         self._run: list[str] = []
         self._sources: list[Entry] = []
         table = load_table("unknown")["sources"]
-        self._suffixes = tuple(table["suffixes"])
+        self._double_quoted = tuple(table["double_quoted"])
+        self._suffixes = (*table["suffixes"], *self._double_quoted)
         self._foreign = tuple(table["of_others"])
 
     def command_needs(self, argv: Sequence[str], path: str, because: str) -> Iterable[Finding]:
@@ -54,6 +62,27 @@ class UnknownPrograms(Runtime):
         self._run.append(path)
         reason = "shell for programs that no module knows"
         yield Need("/bin/sh", Group.PROGRAM, reason, path, optional=True)
+        if self.world.packages.owner(path) is None:
+            yield from self._embedded(entry)
+
+    def _embedded(self, entry: Entry) -> Iterator[Finding]:
+        """The files whose paths are in a native program: those that it runs with what they need."""
+        layout = read_layout(self.world.rootfs, entry)
+        if layout is None:
+            return
+        ignored = tuple(f"{top}/" for top in load_table("native")["strings"]["ignored"])
+        for found in embedded_files(self.world.rootfs, entry, layout):
+            if not self.world.rootfs.canonical(found).startswith(ignored):
+                yield from self._named_path(found, entry.path)
+
+    def _named_path(self, path: str, because: str) -> Iterator[Finding]:
+        """A package's file; one of a toolchain's cache may be where the program was compiled."""
+        entry = self.world.rootfs.lookup(path)
+        if entry is None or not entry.is_file or self.world.packages.owner(entry.path) is None:
+            return
+        if entry.is_executable:
+            yield from resolve_command(self.world, (path,), because)
+        yield Need(path, Group.SYSTEM, _NAMED, because, optional=True)
 
     def restarted(self, world: World, others: Sequence[Runtime]) -> Runtime:
         return type(self)(world, others)
@@ -74,11 +103,17 @@ class UnknownPrograms(Runtime):
             return
         sources, self._sources = self._sources, []
         for entry in sources:
-            yield from self._named_programs(entry)
+            strings = self._strings_in(entry)
+            yield from self._named_programs(entry, strings)
+            paths = (existing_paths(self.world.rootfs, string[1:-1]) for string in strings)
+            for path in dict.fromkeys(itertools.chain.from_iterable(paths)):
+                yield from self._named_path(path, entry.path)
 
-    def _named_programs(self, entry: Entry) -> Iterator[Finding]:
-        text = self.world.rootfs.read_bytes(entry).decode("utf-8", "replace")
-        words = {word for string in _STRING.findall(text) for word in _WORD.findall(string)}
+    def _strings_in(self, entry: Entry) -> list[str]:
+        quotes = _DOUBLE_QUOTED if entry.path.endswith(self._double_quoted) else _STRING
+        return quotes.findall(self.world.rootfs.read_bytes(entry).decode("utf-8", "replace"))
+
+    def _named_programs(self, entry: Entry, strings: Iterable[str]) -> Iterator[Finding]:
+        words = {word for string in strings for word in _WORD.findall(string)}
         said = "has the names of installed programs in its strings"
-        names = sorted(words - building_commands())
-        return programs_by_name(self.world, names, entry.path, said)
+        return programs_by_name(self.world, sorted(words - building_commands()), entry.path, said)

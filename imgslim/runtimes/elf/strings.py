@@ -51,7 +51,7 @@ def read_strings(rootfs: Rootfs, entry: Entry, layout: Layout) -> Strings:
     """The names in the constants of a regular file; the whole of it where it has no sections."""
     names: set[bytes] = set()
     paths: set[bytes] = set()
-    for data in _parts(rootfs, entry, layout):
+    for data in constants(rootfs, entry, layout):
         names.update(_shared_objects(data))
         paths.update(_absolute(data))
     formats = {name for name in names if b"%" in name}
@@ -96,8 +96,9 @@ def _texts(found: Iterable[bytes]) -> Iterator[str]:
     return (text.decode("ascii") for text in found if text.isascii())
 
 
-def _parts(rootfs: Rootfs, entry: Entry, layout: Layout) -> Iterator[bytes]:
-    """Pieces that overlap by the length of a name, so that none is cut."""
+def constants(rootfs: Rootfs, entry: Entry, layout: Layout) -> Iterator[bytes]:
+    """The constants of a program in pieces that overlap by the length of a name, so that none is
+    cut."""
     left = _MOST_BYTES
     for start, end in _ranges(layout):
         end = min(end, start + left)
