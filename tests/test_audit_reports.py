@@ -187,3 +187,11 @@ def test_a_base_that_is_not_below_is_refused(
     other = docker_archive(tmp_path / "other.tar", Made([LAYERS[1]], tags=["other:1"]))
     assert run(["audit", "-q", archive, "--base", str(other)]) == 12
     assert "was not built upon this" in capsys.readouterr().err
+
+
+def test_a_base_in_the_settings_is_that_of_a_slim_image(
+    archive: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "imgslim.toml").write_text('base = "debian:bookworm-slim"\n')
+    assert run(["audit", "-q", archive]) == 0

@@ -34,20 +34,27 @@ FORMATS = ("table", "json", "markdown", "csv")
 
 by_option = click.option(
     "--by",
+    cls=options.RunOption,
     type=click.Choice(["layer", "package", "kind", "dir"]),
     help="One table in place of the overview.",
 )
 top_option = click.option(
     "--top",
+    cls=options.RunOption,
     metavar="N",
     type=click.IntRange(min=1),
     help="Rows of each table. Default: 8, with --by 20; csv and json: all.",
 )
 under_option = click.option(
-    "--under", metavar="PATH", default="/", help="Weigh only what is below this directory."
+    "--under",
+    cls=options.RunOption,
+    metavar="PATH",
+    default="/",
+    help="Weigh only what is below this directory.",
 )
 base_option = click.option(
     "--base",
+    cls=options.RunOption,
     metavar="IMAGE",
     help="The image that IMAGE was built upon. Default: as its labels say, or the one in the "
     "engine with whose layers it starts.",

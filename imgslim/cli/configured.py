@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import click
 from click.core import ParameterSource
@@ -64,7 +64,7 @@ def _apply(ctx: click.Context, settings: Settings) -> None:
     for table in settings.tables:
         for key, value in table.values.items():
             _value(ctx, settings, table, known, key, value)
-    own = {key_of(p): p for p in ctx.command.params if isinstance(p, click.Option)}
+    own = {key_of(p): p for p in ctx.command.params if _is_setting(p)}
     used = settings.tables_for(ctx.params["image"])
     lists: dict[str, tuple[Any, ...]] = {}
     for table in used:
@@ -85,14 +85,21 @@ def _apply(ctx: click.Context, settings: Settings) -> None:
 
 
 def _known_options(ctx: click.Context) -> Mapping[str, click.Option]:
-    """The options of all configured commands by their keys, those of the running one first."""
+    """The options of all configured commands by their keys: those that a file may set first, of
+    these the running command's."""
     found: dict[str, click.Option] = {}
     for command in (ctx.command, *_siblings(ctx)):
         if isinstance(command, ConfiguredCommand):
             for param in command.params:
                 if isinstance(param, click.Option):
-                    found.setdefault(key_of(param), param)
+                    known = found.setdefault(key_of(param), param)
+                    if _is_setting(param) and not _is_setting(known):
+                        found[key_of(param)] = param
     return found
+
+
+def _is_setting(param: click.Parameter) -> TypeGuard[click.Option]:
+    return isinstance(param, click.Option) and not isinstance(param, RunOption)
 
 
 def _siblings(ctx: click.Context) -> Iterator[click.Command | None]:
