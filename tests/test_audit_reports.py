@@ -168,14 +168,27 @@ def test_markdown_tables_have_as_many_cells_in_each_row(said: Any) -> None:
     assert "deleted by 1 RUN rm -r /opt/build" in report
 
 
-def test_an_image_that_runs_nothing_is_weighed_too(
+SYSTEM: Tree = {
+    "/var/lib/dpkg/status": "Package: a\nStatus: install ok installed\nVersion: 1\n\n",
+}
+
+
+def test_a_system_that_runs_nothing_is_weighed_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = docker_archive(tmp_path / "x.tar", Made([{"/data": File(b"x" * 5000)}]))
+    tree = {**SYSTEM, "/data": File(b"x" * 5000)}
+    path = docker_archive(tmp_path / "x.tar", Made([tree]))
     assert run(["audit", str(path)]) == 0
     printed = capsys.readouterr()
     assert "nothing is marked as needed" in printed.err
     assert "removable" not in printed.out and "/data" in printed.out
+
+
+def test_files_alone_are_all_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = docker_archive(tmp_path / "x.tar", Made([{"/data": File(b"x" * 5000)}]))
+    assert run(["audit", str(path)]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == "" and "needed 5.0 kB (100.0 %), removable 0 B" in printed.out
 
 
 def test_a_base_that_is_not_below_is_refused(

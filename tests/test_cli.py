@@ -169,7 +169,9 @@ def test_rewrite_gives_the_dockerfile_to_stdout_and_words_to_stderr(
 def test_audit_weighs_also_what_cannot_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    archive = write_archive(tmp_path / "app.tar", TREE, {"/app/.wh.data.txt": ""}, entrypoint=())
+    status = "Package: a\nStatus: install ok installed\nVersion: 1\n\n"
+    tree = {**TREE, "/var/lib/dpkg/status": status}
+    archive = write_archive(tmp_path / "app.tar", tree, {"/app/.wh.data.txt": ""}, entrypoint=())
     assert run(["audit", str(archive)]) == 0
     shown = capsys.readouterr()
     assert "10 B" in shown.out and "deleted by 1 COPY 1" in shown.out
