@@ -12,14 +12,15 @@ from imgslim.audit.instructions import instruction as instruction
 from imgslim.audit.kinds import Kinds
 from imgslim.audit.kinds import kind_titles as kind_titles
 from imgslim.audit.model import Audit as Audit
-from imgslim.audit.model import BaseImage, WastedFile, weigh
+from imgslim.audit.model import BaseImage, Duplicate, WastedFile, weigh
 from imgslim.audit.needed import Explain, Fate, explain_nothing
 from imgslim.audit.ownership import Ownership
 from imgslim.audit.rows import directory_rows, kind_rows, layer_rows, package_rows
-from imgslim.audit.stored import find_names, stored_files
+from imgslim.audit.stored import Names, find_names, stored_files
 from imgslim.audit.waste import Hidden, find_waste, sum_up
 from imgslim.layers import OnProgress
 from imgslim.model import Layer, Origin, Plan
+from imgslim.rootfs import Rootfs
 from imgslim.world import World
 
 
@@ -43,24 +44,14 @@ def audit_image(
     canonical directory ``under`` is weighed. Contents are read of files that a later layer stores
     again at the same size, and ``with_duplicates`` of all others that may be the same.
     """
-    rootfs = world.rootfs
-    names = find_names(layers, rootfs)
-    ownership, kinds = Ownership(world), Kinds(world.packages.packages.get)
+    names = find_names(layers, world.rootfs)
+    ownership = Ownership(world)
+    kinds = Kinds(world.packages.packages.get)
     book = Bookkeeper(ownership, kinds, origin_of, Fate(plan), names, under)
     book.enter(stored_files(layers))
-    hidden = [row for row in find_waste(book.hidden, layers, rootfs) if is_below(row.path, under)]
-    told = [(row, *kinds.of_hidden(row.path, row.path.rpartition("/")[0])) for row in hidden]
-    book.enter_hidden((row.entry, row.path, (kind, unit)) for row, kind, unit in told)
+    wasted = _enter_waste(book, kinds, layers, world.rootfs, under)
     account = book.close(explain)
-    cells = account.cells
-    wasted = sorted((_wasted(*row) for row in told), key=lambda file: (-file.size_bytes, file.path))
-    base = base or BaseImage()
-    duplicates = None
-    if with_duplicates:
-        found = find_duplicates(stored_files(layers), names, rootfs, on_progress)
-        duplicates = tuple(
-            row for row in found if any(is_below(copy.path, under) for copy in row.copies)
-        )
+    cells, base = account.cells, base or BaseImage()
     return Audit(
         under=under,
         weight=weigh(cells),
@@ -70,13 +61,38 @@ def audit_image(
         packages=package_rows(cells, ownership.versions, ownership.modules, explain),
         directories=directory_rows(cells, explain),
         files=account.largest,
-        wasted=tuple(wasted),
+        wasted=wasted,
         undone=sum_up(wasted),
         efficiency=measure_efficiency(layers, names),
-        duplicates=duplicates,
+        duplicates=_duplicates(layers, names, world.rootfs, under, on_progress)
+        if with_duplicates
+        else None,
         cells=cells,
         no_plan="" if plan is not None else no_plan,
     )
+
+
+def _enter_waste(
+    book: Bookkeeper, kinds: Kinds, layers: Sequence[Layer], rootfs: Rootfs, under: str
+) -> tuple[WastedFile, ...]:
+    """Enter the hidden files that ``book`` has met; those below ``under``, largest first."""
+    hidden = [row for row in find_waste(book.hidden, layers, rootfs) if is_below(row.path, under)]
+    told = [(row, kinds.of_hidden(row.path, row.path.rpartition("/")[0])) for row in hidden]
+    book.enter_hidden((row.entry, row.path, kind) for row, kind in told)
+    wasted = (_wasted(row, *kind) for row, kind in told)
+    return tuple(sorted(wasted, key=lambda file: (-file.size_bytes, file.path)))
+
+
+def _duplicates(
+    layers: Sequence[Layer],
+    names: Names,
+    rootfs: Rootfs,
+    under: str,
+    on_progress: OnProgress | None,
+) -> tuple[Duplicate, ...]:
+    """Those of which a copy is below ``under``."""
+    found = find_duplicates(stored_files(layers), names, rootfs, on_progress)
+    return tuple(row for row in found if any(is_below(copy.path, under) for copy in row.copies))
 
 
 def is_below(path: str, directory: str) -> bool:

@@ -46,9 +46,10 @@ def measure_efficiency(layers: Sequence[Layer], names: Names) -> Efficiency:
             held[entry.path] = held.get(entry.path, 0) + entry.size_bytes
             living[entry.path] = living.get(entry.path, 0) + in_use * entry.size_bytes
     dive = count_as_dive(layers, asked)
-    lost = [entry for entry in stored_files(layers) if entry.path in dive.unread - asked]
-    for entry in lost:
-        held[entry.path] = living[entry.path] = entry.size_bytes
+    lost = dive.unread - asked
+    for entry in stored_files(layers) if lost else ():
+        if entry.path in lost:
+            held[entry.path] = living[entry.path] = entry.size_bytes
     miscounts = tuple(_miscounts(dive, held, living))
     return Efficiency(
         tree,
