@@ -48,7 +48,7 @@ def check(
         dirt = _dirt(opened, limits, scanner, on_progress)
         audit, no_plan = _audit(opened, layers, limits, also_run)
     outcomes = check_limits(limits, Facts(audit, dirt, reference))
-    return Checked(image, outcomes, reference, no_plan)
+    return Checked(location, image, outcomes, reference, no_plan)
 
 
 def _check_reference(location: str, limits: Limits, against: str | None) -> None:
@@ -70,7 +70,7 @@ def _refer(location: str, platform: str | None, on_progress: OnProgress | None) 
     with open_image(location, platform=platform, on_progress=on_progress) as image:
         layers = load_layers(image, on_progress=on_progress)
         size_bytes = sum(layer.size_bytes for layer in layers)
-        return Reference(image.reference, size_bytes, frozenset(b.diff_id for b in image.layers))
+        return Reference(location, size_bytes, frozenset(b.diff_id for b in image.layers))
 
 
 def _dirt(

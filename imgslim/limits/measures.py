@@ -107,7 +107,6 @@ def _layer_reasons(layers: Iterable[LayerAudit]) -> Iterator[Reason]:
     for layer in layers:
         if layer.weight.size_bytes:
             yield Reason(
-                "layer",
                 size_bytes=layer.weight.size_bytes,
                 file_count=layer.weight.file_count,
                 layer_index=layer.index,
@@ -118,7 +117,6 @@ def _layer_reasons(layers: Iterable[LayerAudit]) -> Iterator[Reason]:
 def _wasted(facts: Facts) -> Iterator[Reason]:
     for row in facts.audit.undone:
         yield Reason(
-            "waste",
             where=row.example,
             size_bytes=row.size_bytes,
             file_count=row.file_count,

@@ -41,9 +41,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The image that growth is counted against, its bytes those of all layers."""
+    """The image that growth is counted against, its bytes those of all layers; ``location`` is how
+    the user called it."""
 
-    name: str
+    location: str
     size_bytes: int
     diff_ids: frozenset[str]
 
@@ -62,13 +63,14 @@ class Facts:
 class Reason:
     """A part of what breaks a limit; no field ever holds a secret's value.
 
-    ``what`` names it: a package, a layer's instruction, what a secret was recognised by. ``where``
-    is a path of the image, the largest of several, or a place as in ``dirt.Finding``, or "" (the
-    whole image). ``size_bytes`` is None where bytes say nothing. ``layer_index`` is None where no
-    layer has it, ``instruction`` what made that layer; ``undone`` says what became of it later.
+    ``what`` names it: a package, a unit of ``kinds.toml``, a directory, what a secret was
+    recognised by ("": a layer or a part of one). ``where`` is a path of the image, the largest of
+    several, or a place as in ``dirt.Finding``, or "". ``size_bytes`` is None where bytes say
+    nothing. ``layer_index`` is None where no layer has it, ``instruction`` what made that layer;
+    ``undone`` says what became of it later.
     """
 
-    what: str
+    what: str = ""
     where: str = ""
     line: int = 0
     size_bytes: int | None = None
@@ -97,9 +99,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An image, its secrets covered, and what became of each limit. ``no_plan`` says why what is
+    """An image, its secrets covered, and what became of each limit; ``location`` is how the user
+    called it. ``no_plan`` says why what is
     needed is not known where a limit asks for it ("": it is known, or nobody asks)."""
 
+    location: str
     image: Image
     outcomes: tuple[Outcome, ...]
     reference: Reference | None

@@ -20,7 +20,7 @@ def check_document(checked: Checked) -> Row:
     against = (
         None
         if reference is None
-        else {"reference": reference.name, "size_bytes": reference.size_bytes}
+        else {"reference": reference.location, "size_bytes": reference.size_bytes}
     )
     return {
         "holds": not checked.broken,

@@ -1,7 +1,7 @@
 """The report of a check as a test report: JUnit XML, as Jenkins, GitLab and others read it.
 
-GitLab shows a case under its ``classname``, so that is the image; it tells cases apart by both
-names, so these stay the same whatever was found.
+GitLab shows a case under its ``classname``, so that is the image, without its tag: it tells cases
+apart by both names, and these stay the same in the next run.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
 from imgslim import __version__
 from imgslim.limits import Checked, Outcome
-from imgslim.reports.check_words import excepted_of, reason_text, sentence_of, title_of
+from imgslim.reports.check_words import excepted_of, name_of, reason_text, sentence_of, title_of
 from imgslim.reports.words import printable
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -26,8 +26,8 @@ def render_check(checked: Checked) -> str:
     suite.add_property("id", image.image_id)
     suite.add_property("platform", printable(str(image.platform)))
     if checked.reference is not None:
-        suite.add_property("against", printable(checked.reference.name))
-    suite.add_testcases([_case(outcome, name) for outcome in checked.outcomes])
+        suite.add_property("against", printable(checked.reference.location))
+    suite.add_testcases([_case(outcome, name_of(checked)) for outcome in checked.outcomes])
     document = JUnitXml("imgslim check")
     document.add_testsuite(suite)
     document.update_statistics()

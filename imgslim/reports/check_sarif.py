@@ -19,14 +19,15 @@ from imgslim.limits import Checked, Outcome, Reason
 from imgslim.limits.forbidden import kind_of
 from imgslim.reports.check_words import (
     advice_for,
+    amounts_of,
     excepted_of,
+    name_of,
     reason_text,
     sentence_of,
     title_of,
 )
 from imgslim.reports.json import Row
 from imgslim.reports.words import printable
-from imgslim.sources.reference import repository
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -85,7 +86,7 @@ def _rule(outcome: Outcome, checked: Checked) -> Row:
     return {
         "id": outcome.rule,
         "shortDescription": {"text": title_of(outcome)},
-        "fullDescription": {"text": _whole(outcome)},
+        "fullDescription": {"text": f"{title_of(outcome)}: {amounts_of(outcome)[1]}"},
         "help": {"text": printable(advice_for(outcome, checked))},
         "helpUri": DOCUMENTATION,
         "defaultConfiguration": {"level": "error"},
@@ -118,7 +119,7 @@ def _location(where: str, line: int, checked: Checked) -> Row:
     if where.startswith("/"):
         artifact = {"uri": _uri(where.removeprefix("/")), "uriBaseId": _ROOT}
     else:
-        artifact = {"uri": _uri(_name(checked))}
+        artifact = {"uri": _uri(name_of(checked).lstrip("/"))}
     found: Row = {
         "physicalLocation": {"artifactLocation": artifact, "region": {"startLine": max(1, line)}}
     }
@@ -127,17 +128,12 @@ def _location(where: str, line: int, checked: Checked) -> Row:
     return found
 
 
-def _name(checked: Checked) -> str:
-    """The image without its tag, which may be another in each run."""
-    return repository(checked.image.reference).lstrip("/") or "image"
-
-
 def _uri(path: str) -> str:
     return quote(os.fsencode(path))
 
 
 def _fingerprint(outcome: Outcome, reason: Reason | None, checked: Checked) -> str:
-    parts = [_name(checked), outcome.rule]
+    parts = [name_of(checked), outcome.rule]
     if reason is not None:
         parts += [reason.what, reason.where]
     return f"{hashlib.sha256(os.fsencode(chr(0).join(parts))).hexdigest()[:16]}:1"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.padding import Padding
 
 from imgslim.limits import Checked, Outcome
 from imgslim.reports.check_words import (
@@ -11,7 +10,7 @@ from imgslim.reports.check_words import (
     advice_for,
     amounts_of,
     excepted_of,
-    reason_text,
+    reason_lines,
     sentence_of,
     title_of,
 )
@@ -28,7 +27,7 @@ def render_check(checked: Checked, look: Look) -> str:
         console.print(indented_text(_summary(checked)))
         if checked.reference is not None:
             size = size_text(checked.reference.size_bytes)
-            console.print(indented_text(f"compared with {checked.reference.name} ({size})"))
+            console.print(indented_text(f"compared with {checked.reference.location} ({size})"))
         if checked.no_plan:
             console.print(indented_text(f"nothing is marked as needed: {checked.no_plan}"))
         _limits(console, checked)
@@ -64,9 +63,16 @@ def _broken(console: Console, outcome: Outcome, checked: Checked, look: Look) ->
     console.print(indented_text(title_of(outcome), "dim"))
     shown = outcome.reasons if look.verbose else outcome.reasons[:SHOWN_REASONS]
     for reason in shown:
-        line = Padding(cell(reason_text(reason)), (0, 0, 0, 2))
-        console.print(line, no_wrap=not look.verbose, overflow="ellipsis")
+        first, *others = reason_lines(reason)
+        _line(console, f"  {first}", look)
+        for line in others:
+            _line(console, f"    {line}", look, "dim")
     more = len(outcome.reasons) - len(shown)
     if more:
         console.print(cell(f"  … {more:,} more: --verbose lists them", "dim"))
-    console.print(Padding(cell(f"→ {advice_for(outcome, checked)}"), (0, 0, 0, 2)))
+    console.print(indented_text(f"→ {advice_for(outcome, checked)}"))
+
+
+def _line(console: Console, text: str, look: Look, style: str = "") -> None:
+    """A line, cut at the width unless everything is asked for."""
+    console.print(cell(text, style), no_wrap=not look.verbose, overflow="ellipsis")

@@ -10,6 +10,7 @@ from imgslim.limits import Checked, Outcome, Reason, Unit
 from imgslim.limits.forbidden import kind_of
 from imgslim.reports.dirt_text import ADVICE
 from imgslim.reports.words import count_text, printable, size_text
+from imgslim.sources.reference import repository
 
 SHOWN_REASONS = 5
 """Reasons of one limit, unless everything is asked for."""
@@ -50,9 +51,9 @@ def amounts_of(outcome: Outcome) -> tuple[str, str]:
 
 
 def sentence_of(outcome: Outcome) -> str:
-    """Both in one: ``154.5 MB, at most 100.0 MB``."""
+    """Both in one: ``154.5 MB, at most 100.0 MB``; ``3 files, none allowed``."""
     found, allowed = amounts_of(outcome)
-    return f"{found}, {'' if allowed != 'none' else 'allowed is '}{allowed}"
+    return f"{found}, {f'{allowed} allowed' if kind_of(outcome.rule) else allowed}"
 
 
 def excepted_of(outcome: Outcome) -> str:
@@ -65,18 +66,22 @@ def excepted_of(outcome: Outcome) -> str:
 
 
 def reason_text(reason: Reason) -> str:
-    """One line: ``deb:gcc: /usr/bin/gcc and 23 more (52.3 MB), layer 3: RUN apt-get …``."""
+    """All in one line."""
+    return "; ".join(reason_lines(reason))
+
+
+def reason_lines(reason: Reason) -> list[str]:
+    """``18.2 MB: deb:coreutils, 264 files, /usr/bin/du``; then what made the layer, and what
+    became of it."""
     where = f"{reason.where}:{reason.line}" if reason.line else reason.where
-    if where and reason.file_count > 1:
-        where = f"{where} and {reason.file_count - 1:,} more"
-    parts = [part for part in (reason.what, where) if part]
-    size = "" if reason.size_bytes is None else f" ({size_text(reason.size_bytes)})"
-    text = f"{': '.join(parts)}{size}"
-    return printable("; ".join(part for part in (text, layer_text(reason), reason.undone) if part))
+    files = count_text(reason.file_count, "file") if reason.file_count > 1 else ""
+    text = ", ".join(part for part in (reason.what, files, where) if part)
+    size = "" if reason.size_bytes is None else size_text(reason.size_bytes)
+    lines = (": ".join(part for part in (size, text) if part), _layer(reason), reason.undone)
+    return [printable(line) for line in lines if line]
 
 
-def layer_text(reason: Reason) -> str:
-    """Where a part of the image comes from, or ""."""
+def _layer(reason: Reason) -> str:
     if reason.layer_index is None:
         return reason.instruction
     made_by = f": {reason.instruction}" if reason.instruction else ""
@@ -85,16 +90,21 @@ def layer_text(reason: Reason) -> str:
 
 def advice_for(outcome: Outcome, checked: Checked) -> str:
     """What to do next."""
-    reference, kind = checked.image.reference, kind_of(outcome.rule)
+    image, kind = checked.location, kind_of(outcome.rule)
     if kind in list(DirtKind):
-        return ADVICE.get(DirtKind(kind), f"imgslim audit {reference} tells more")
+        return ADVICE.get(DirtKind(kind), f"imgslim audit {image} tells more")
     if kind:
-        return f"imgslim audit {reference} --by kind tells more, imgslim rewrite leaves it out"
+        return f"imgslim audit {image} --by kind tells more, imgslim rewrite leaves it out"
     if outcome.rule.startswith("max-growth") and checked.reference:
-        return f"imgslim diff {checked.reference.name} {reference} tells what brought it"
+        return f"imgslim diff {checked.reference.location} {image} tells what brought it"
     if outcome.rule.startswith("max-removable"):
-        return f"imgslim rewrite {reference} leaves it out"
-    return f"imgslim audit {reference} tells more"
+        return f"imgslim rewrite {image} leaves it out"
+    return f"imgslim audit {image} tells more"
+
+
+def name_of(checked: Checked) -> str:
+    """The image without its tag, which may be another in each run."""
+    return printable(repository(checked.image.reference)) or "image"
 
 
 def broken_lines(checked: Checked) -> str:
