@@ -151,8 +151,7 @@ def _value(
     place = _place(settings, table)
     option = known.get(key)
     if option is None:
-        keys = [each for each, one in known.items() if not isinstance(one, RunOption)]
-        raise UsageError(f"{place}: unknown key {key}", hint=_near(key, [*keys, *_sections(known)]))
+        raise UsageError(f"{place}: unknown key {key}", hint=_near_key(key, known))
     if isinstance(option, RunOption):
         raise UsageError(
             f"{place}: {key} is about one run", hint=f"say --{key} on the command line"
@@ -174,6 +173,17 @@ def _value(
         wrong = next((row for row in rows if row not in choices), value)
         hint = _near(str(wrong), choices) if choices else _example(option)
         raise UsageError(f"{place}: {key}: {error.message.rstrip('.')}", hint=hint) from None
+
+
+def _near_key(key: str, known: Mapping[str, click.Option]) -> str:
+    section, _, name = key.rpartition(".")
+    elsewhere = known.get(name)
+    if section and isinstance(elsewhere, RunOption):
+        return f"say --{name} on the command line"
+    if section and elsewhere is not None:
+        return f"{name} has its place outside of [{section}]"
+    keys = [each for each, one in known.items() if not isinstance(one, RunOption)]
+    return _near(key, [*keys, *_sections(known)])
 
 
 def _place(settings: Settings, table: Table) -> str:

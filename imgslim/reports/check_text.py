@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from rich.console import Console, OverflowMethod
 
 from imgslim.limits import Checked, Outcome
 from imgslim.reports.check_words import (
@@ -75,4 +75,5 @@ def _broken(console: Console, outcome: Outcome, checked: Checked, look: Look) ->
 
 def _line(console: Console, text: str, look: Look, style: str = "") -> None:
     """A line, cut at the width unless everything is asked for."""
-    console.print(cell(text, style), no_wrap=not look.verbose, overflow="ellipsis")
+    overflow: OverflowMethod = "fold" if look.verbose else "ellipsis"
+    console.print(cell(text, style), no_wrap=not look.verbose, overflow=overflow)
