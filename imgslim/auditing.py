@@ -46,7 +46,7 @@ def audit(
     directory = _directory(world, under)
     known = find_base(opened.image, base, platform=platform)
     judged = judge(world)
-    plan, no_plan = _plan_if_any(world, also_run, judged)
+    plan, no_plan = plan_if_any(world, also_run, judged)
     return audit_image(
         world,
         opened.layers,
@@ -101,8 +101,8 @@ def _directory(world: World, under: str) -> str:
     return resolved.path
 
 
-def _plan_if_any(world: World, also_run: Sequence[str], judged: Judged) -> tuple[Plan | None, str]:
-    """The plan, or why there is none."""
+def plan_if_any(world: World, also_run: Sequence[str], judged: Judged) -> tuple[Plan | None, str]:
+    """The plan of ``world``, or why there is none."""
     try:
         return derive_plan(world, also_run, judged), ""
     except (EntrypointError, UnsupportedImageError) as error:

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "imgslim"
 
 LEVELS = (
     ("cli", "__main__"),
-    ("auditing",),
+    ("auditing", "checking"),
     ("pipeline", "build"),
     ("reports",),
     (
@@ -22,6 +22,7 @@ LEVELS = (
         "archive",
         "bases",
         "comparison",
+        "limits",
         "provenance_labels",
         "dockerfile",
         "copyplan",
@@ -51,6 +52,7 @@ ONLY_HERE = {
     "rich": ("cli", "reports"),
     "docker": ("engine",),
     "kingfisher_sdk": ("dirt",),
+    "junitparser": ("reports",),
 }
 """Libraries that one part alone may know."""
 

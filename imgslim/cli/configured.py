@@ -1,12 +1,15 @@
 """Commands whose options a settings file may give, too.
 
 The keys are the long names of the options: of all configured commands, so that one file serves
-them all. The command line goes before the file for single values, lists add up.
+them all. The options of one command alone have a table with its name: the key ``max-size`` of
+``[check]`` is ``check.max-size``, as TOML has it, too. The command line goes before the file for
+single values, lists add up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -14,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import click
 from click.core import ParameterSource
 
+from imgslim.cli.amounts import Amount
 from imgslim.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +26,14 @@ if TYPE_CHECKING:
 
 class RunOption(click.Option):
     """An option that is about one run, not about an image: it has no place in a settings file."""
+
+
+class SectionOption(click.Option):
+    """An option that has its place in the table ``section`` of a settings file."""
+
+    def __init__(self, *args: Any, section: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.section = section
 
 
 class ConfiguredCommand(click.Command):
@@ -56,11 +68,14 @@ class ConfiguredCommand(click.Command):
 def key_of(option: click.Option) -> str:
     """The key of an option in a settings file; what ``--no-x`` turns off is called ``x``."""
     name = next(opt for opt in option.opts if opt.startswith("--")).removeprefix("--")
+    if isinstance(option, SectionOption):
+        return f"{option.section}.{name}"
     return name.removeprefix("no-") if option.is_flag and option.flag_value is False else name
 
 
 def _apply(ctx: click.Context, settings: Settings) -> None:
     known = _known_options(ctx)
+    settings = _flattened(settings, _sections(known))
     for table in settings.tables:
         for key, value in table.values.items():
             _value(ctx, settings, table, known, key, value)
@@ -82,6 +97,28 @@ def _apply(ctx: click.Context, settings: Settings) -> None:
         named = [str(table) for table in used if table.pattern]
         images = f" with {', '.join(named)}" if named else ""
         click.echo(f"imgslim: note: settings from {settings.path}{images}", err=True)
+
+
+def _sections(known: Mapping[str, click.Option]) -> list[str]:
+    sections = (one.section for one in known.values() if isinstance(one, SectionOption))
+    return list(dict.fromkeys(sections))
+
+
+def _flattened(settings: Settings, sections: list[str]) -> Settings:
+    """``settings`` with the keys of the tables ``sections`` among the others."""
+    tables = []
+    for table in settings.tables:
+        values = {key: value for key, value in table.values.items() if key not in sections}
+        for section in sections:
+            inner = table.values.get(section, {})
+            if not isinstance(inner, Mapping):
+                raise UsageError(
+                    f"{_place(settings, table)}: {section} is no table",
+                    hint=f"write [{section}] and keys",
+                )
+            values |= {f"{section}.{key}": value for key, value in inner.items()}
+        tables.append(replace(table, values=values))
+    return replace(settings, tables=tuple(tables))
 
 
 def _known_options(ctx: click.Context) -> Mapping[str, click.Option]:
@@ -118,21 +155,19 @@ def _value(
     value: Any,
 ) -> Any:
     """A setting as the option's own type has it. Raises UsageError for what does not fit."""
-    place = f"{settings.path}{f', {table}' if table.pattern else ''}"
+    place = _place(settings, table)
     option = known.get(key)
     if option is None:
-        keys = [each for each, one in known.items() if not isinstance(one, RunOption)]
-        raise UsageError(f"{place}: unknown key {key}", hint=_near(key, keys))
+        raise UsageError(f"{place}: unknown key {key}", hint=_near_key(key, known))
     if isinstance(option, RunOption):
         raise UsageError(
             f"{place}: {key} is about one run", hint=f"say --{key} on the command line"
         )
-    expected = _expected(option)
+    types, kind = _expected(option)
     rows = value if option.multiple and isinstance(value, list) else [value]
     if (option.multiple and not isinstance(value, list)) or not all(
-        type(row) is expected for row in rows
+        type(row) in types for row in rows
     ):
-        kind = {bool: "true or false", int: "a number", str: "a string"}[expected]
         shape = "a list of strings" if option.multiple else kind
         raise UsageError(f"{place}: {key} takes {shape}, not {value!r}", hint=_example(option))
     if isinstance(option.type, click.Path):
@@ -141,16 +176,36 @@ def _value(
     try:
         return option.type_cast_value(ctx, tuple(rows) if option.multiple else rows[0])
     except click.BadParameter as error:
-        choices = getattr(option.type, "choices", ())
-        raise UsageError(
-            f"{place}: {key}: {error.message.rstrip('.')}", hint=_near(str(value), list(choices))
-        ) from None
+        choices = list(getattr(option.type, "choices", ()))
+        wrong = next((row for row in rows if row not in choices), value)
+        hint = _near(str(wrong), choices) if choices else _example(option)
+        raise UsageError(f"{place}: {key}: {error.message.rstrip('.')}", hint=hint) from None
 
 
-def _expected(option: click.Option) -> type:
+def _near_key(key: str, known: Mapping[str, click.Option]) -> str:
+    section, _, name = key.rpartition(".")
+    elsewhere = known.get(name)
+    if section and isinstance(elsewhere, RunOption):
+        return f"say --{name} on the command line"
+    if section and elsewhere is not None:
+        return f"{name} has its place outside of [{section}]"
+    keys = [each for each, one in known.items() if not isinstance(one, RunOption)]
+    return _near(key, [*keys, *_sections(known)])
+
+
+def _place(settings: Settings, table: Table) -> str:
+    return f"{settings.path}{f', {table}' if table.pattern else ''}"
+
+
+def _expected(option: click.Option) -> tuple[tuple[type, ...], str]:
+    """The types of a value, or of each in a list, and what they are called."""
     if option.is_flag:
-        return bool
-    return int if isinstance(option.type, click.types.IntParamType) else str
+        return (bool,), "true or false"
+    if isinstance(option.type, Amount):
+        return (int, float, str), "a number or a string"
+    if isinstance(option.type, click.types.IntParamType):
+        return (int,), "a number"
+    return (str,), "a string"
 
 
 def _example(option: click.Option) -> str:

@@ -6,6 +6,7 @@ COMMANDS = {
     "verify": "Compare a built image with its plan, entry by entry.",
     "why": "Say why a path is kept, or why it is left out.",
     "audit": "Say what inflates an image: layers, directories, files, packages.",
+    "check": "Hold an image against limits, for CI: size, growth, waste, kinds.",
     "diff": "Say what differs between two images, and what brought the growth.",
 }
 """Each command with its one line; its module has the same name."""
@@ -34,6 +35,7 @@ Examples:
   imgslim verify app:slim --plan plan.json
   imgslim why app:latest /usr/lib/libssl.so.3
   docker save app:latest | imgslim audit -
+  imgslim check app:latest --max-size 300MB --forbid toolchain
   imgslim diff app:yesterday app:latest
 
 Options:
@@ -50,6 +52,6 @@ Exit codes:
   11  the Dockerfile of --source cannot be used
   12  the image of --base cannot be used
   13  the image is not as planned
-  1 of diff --exit-code: the images differ
+  1 of check: a limit does not hold; of diff --exit-code: the images differ
   130, 143  interrupted (Ctrl-C, SIGTERM)
 """.format(commands="\n".join(f"  {name:<9}{line}" for name, line in COMMANDS.items()))

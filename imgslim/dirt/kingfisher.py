@@ -39,7 +39,7 @@ class SecretScanner:
             from kingfisher_sdk import Rules, ScanInput, Scanner
         except ImportError as error:
             raise UsageError(
-                "--secrets needs Kingfisher, which is not installed",
+                "looking for secrets in files needs Kingfisher, which is not installed",
                 hint="pip install 'imgslim[secrets]'",
             ) from error
         self._scanner: Scanner = Scanner(Rules(confidence=CONFIDENCE), redact=True)
