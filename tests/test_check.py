@@ -298,7 +298,7 @@ def test_an_image_that_runs_nothing_has_no_exceptions(check: Check) -> None:
     found = check.json(image, "--forbid", "docs", code=1)
     assert found["no_plan"] and found["limits"][0]["found"] == 1
     assert found["no_plan"] in " ".join(check.text(image, "--forbid", "docs", code=1).split())
-    assert check.json(image, "--max-size", "1")["no_plan"] == ""
+    assert check.json(image, "--max-size", "1kB")["no_plan"] == ""
     check.text(image, "--max-removable", "1GB", code=7)
 
 
