@@ -27,3 +27,9 @@ def test_a_stack_has_a_fixture_in_the_gate_and_a_page(name: str) -> None:
 def test_fixtures_show_modules_that_there_are() -> None:
     names = {runtime.name for runtime in RUNTIMES}
     assert {name for fixture in FIXTURES for name in fixture.shows} <= names
+
+
+def test_the_gate_makes_the_bases_of_its_fixtures() -> None:
+    steps = (DOCS.parents[1] / ".ci" / "run").read_text(encoding="utf-8").partition('step "base images"')[2]
+    made = set(steps.partition("step ")[0].split())
+    assert {fixture.base for fixture in FIXTURES if fixture.in_gate} <= made
