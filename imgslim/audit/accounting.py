@@ -17,7 +17,6 @@ MAX_FILES = 100
 """Files that an audit lists."""
 
 _Key = tuple[int, str, str, str, str, Verdict]
-_Ranked = tuple[int, str, int, str, NamedKind, Verdict, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Bookkeeper:
         self._under = "" if under == "/" else under
         self._sums: dict[_Key, list[int]] = {}
         self._examples: dict[_Key, tuple[int, str]] = {}
-        self._largest: list[_Ranked] = []
+        self._largest: list[tuple[int, str, int, str, NamedKind, Verdict]] = []
         self._hidden: list[Entry] = []
 
     def enter(self, stored: Iterable[Entry]) -> None:
@@ -87,9 +86,8 @@ class Bookkeeper:
                 *kind,
                 verdict,
                 explain(path) if verdict is Verdict.NEEDED else "",
-                kept,
             )
-            for size, path, layer_index, owner, kind, verdict, kept in ranked
+            for size, path, layer_index, owner, kind, verdict in ranked
         )
         return Account(cells, largest, tuple(self._hidden))
 
@@ -107,7 +105,6 @@ class Bookkeeper:
         verdict = self._fate.verdict(path, entry)
         size = entry.size_bytes
         key = (entry.layer_index, directory or "/", owner, *kind, verdict)
-        kept = 0
         if verdict is Verdict.NEEDED:
             kept = self._fate.needed_bytes(entry)
             if kept < size:
@@ -116,7 +113,7 @@ class Bookkeeper:
             self._add(key, kept, 1, path)
         else:
             self._add(key, size, 1, path)
-        self._rank((size, path, entry.layer_index, owner, kind, verdict, kept))
+        self._rank((size, path, entry.layer_index, owner, kind, verdict))
 
     def _stands_for(self, entry: Entry, names: tuple[str, ...]) -> tuple[str, str, Origin]:
         """The name under which a file counts, its owner and origin: of hard links one that a
@@ -142,7 +139,7 @@ class Bookkeeper:
         if size > self._examples[key][0]:
             self._examples[key] = (size, path)
 
-    def _rank(self, row: _Ranked) -> None:
+    def _rank(self, row: tuple[int, str, int, str, NamedKind, Verdict]) -> None:
         if len(self._largest) < MAX_FILES:
             heappush(self._largest, row)
         elif row[0] > self._largest[0][0]:

@@ -126,8 +126,7 @@ class DirectoryAudit:
 
 @dataclass(frozen=True, slots=True)
 class FileAudit:
-    """A file of the merged tree under the path that stands for it, and its owner ("": nobody).
-    ``needed_bytes`` are fewer than all of a needed file where the plan cuts or strips it."""
+    """A file of the merged tree under the path that stands for it, and its owner ("": nobody)."""
 
     path: str
     size_bytes: int
@@ -137,7 +136,6 @@ class FileAudit:
     unit: str
     verdict: Verdict
     why: str
-    needed_bytes: int = 0
 
 
 class How(StrEnum):
