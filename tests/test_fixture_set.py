@@ -30,6 +30,6 @@ def test_fixtures_show_modules_that_there_are() -> None:
 
 
 def test_the_gate_makes_the_bases_of_its_fixtures() -> None:
-    steps = (DOCS.parents[1] / ".ci" / "run").read_text(encoding="utf-8").partition('step "base images"')[2]
-    made = set(steps.partition("step ")[0].split())
+    text = (DOCS.parents[1] / ".ci" / "run").read_text(encoding="utf-8")
+    made = set(text.partition('step "base images"')[2].partition("step ")[0].split())
     assert {fixture.base for fixture in FIXTURES if fixture.in_gate} <= made
