@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import posixpath
 import struct
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,9 @@ from pathlib import Path
 from typing import Self, cast
 
 from imgslim.errors import ArchiveError
-from imgslim.model import Entry, Image, Kind, Layer, LayerBlob
+from imgslim.model import Entry, Image, Kind, Layer, LayerBlob, Traits
+from imgslim.plain_headers import PlainHeaders, octal, owned_by
+from imgslim.plain_headers import normalise as normalise
 
 OnProgress = Callable[[str, int, int | None], None]
 """Called with a phase's name, its bytes done, and its bytes in all where that is known."""
@@ -36,6 +37,10 @@ MAX_PATH_BYTES = 4096
 
 _PROGRESS_STEP = 512
 """Members between two reports of progress."""
+
+_MANY_BYTES = 64 << 10
+_NEAR_BYTES = 4 << 10
+"""How much is read for the sake of the headers in it: behind a large file there is one alone."""
 
 _KINDS = {
     tarfile.REGTYPE: Kind.FILE,
@@ -103,15 +108,6 @@ class FileSlice(io.RawIOBase):
         super().close()
 
 
-def normalise(name: str) -> str:
-    """Return a tar member's name as an absolute path; ``..`` cannot lead out of the root."""
-    if "/." not in name and "//" not in name and name[:1] not in ("", "/", "."):
-        return "/" + name.rstrip("/")
-    if name.startswith("./") and "/." not in name[1:] and "//" not in name:
-        return name[1:].rstrip("/") or "/"
-    return posixpath.normpath("/" + name).replace("//", "/", 1)
-
-
 class _HeaderReader(io.BufferedReader):
     """A host file from which only headers are read: a damaged size cannot take all memory."""
 
@@ -137,15 +133,15 @@ class _QuickHeader(tarfile.TarInfo):
     @classmethod
     def _of_ordinary(cls, buf: bytes, encoding: str, errors: str) -> Self:
         name, *numbers, chksum, kind, linkname, major, minor, prefix = _HEADER.unpack(buf)
-        if kind not in _ORDINARY or sum(buf) - sum(chksum) + _BLANK_CHECKSUM != _octal(chksum):
+        if kind not in _ORDINARY or sum(buf) - sum(chksum) + _BLANK_CHECKSUM != octal(chksum):
             raise ValueError("not an ordinary header")
         member = cls(name.partition(b"\0")[0].decode(encoding, errors))
-        member.mode, member.uid, member.gid, member.size, member.mtime = map(_octal, numbers)
+        member.mode, member.uid, member.gid, member.size, member.mtime = map(octal, numbers)
         member.type = kind
         if linkname[0]:
             member.linkname = linkname.partition(b"\0")[0].decode(encoding, errors)
         if kind in _DEVICES:
-            member.devmajor, member.devminor = _octal(major), _octal(minor)
+            member.devmajor, member.devminor = octal(major), octal(minor)
         if kind == tarfile.AREGTYPE and member.name.endswith("/"):
             member.type = tarfile.DIRTYPE
         if member.type == tarfile.DIRTYPE:
@@ -170,43 +166,69 @@ _ORDINARY = frozenset(
 )
 
 
-def _octal(field: bytes) -> int:
-    """A number in octal digits, 0 for an empty field; ValueError for any other."""
-    digits = field.partition(b"\0")[0].strip()
-    if digits and not digits.isdigit():
-        raise ValueError("not octal digits")
-    return int(digits or b"0", 8)
-
-
-def walk_tar(path: str | Path, start: int, size_bytes: int) -> Iterator[tarfile.TarInfo]:
-    """Yield the members of the tar at ``path[start : start + size_bytes]``, contents unread.
-
-    Their ``offset_data`` counts from the start of the host file. Raises ``tarfile.ReadError``, the
-    message without the name of the tar, for every damage: ``tarfile`` itself ends silently on a
-    bad header inside an archive, where only zero blocks may end it.
+class TarWalk:
+    """A walk over the members of the tar at ``path[start : start + size_bytes]``, contents unread,
+    by ``tarfile``. Close it, or use ``with``. Raises ``tarfile.ReadError``, the message without
+    the name of the tar, for every damage: ``tarfile`` itself ends silently on a bad header inside
+    an archive, where only zero blocks may end it.
     """
-    end = start + size_bytes
-    with _HeaderReader(io.FileIO(path)) as host_file:
-        host_file.seek(start)
+
+    def __init__(self, path: str | Path, start: int, size_bytes: int) -> None:
+        self._path = path
+        self._start = start
+        self._end = start + size_bytes
+        self._host_file = _HeaderReader(io.FileIO(path))
+        self._archive: tarfile.TarFile | None = None
+        self.offset = start
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._host_file.close()
+
+    @property
+    def has_global_headers(self) -> bool:
+        """Whether a pax header that has been read speaks of all members after it."""
+        return self._archive is not None and bool(self._archive.pax_headers)
+
+    def next(self) -> tarfile.TarInfo | None:
+        """The member at ``offset``, which then is that of the one after it; None at the end. Its
+        ``offset_data`` counts from the start of the host file."""
         try:
-            archive = tarfile.TarFile(
-                fileobj=host_file,
+            archive = self._opened()
+            member = archive.next()
+        except (ValueError, ArithmeticError, LookupError, RecursionError) as error:
+            # What tarfile lets through of headers that are no numbers, no sparse map, no text.
+            raise tarfile.ReadError(f"a damaged header ({type(error).__name__})") from error
+        # tarfile remembers every member it has read: 1.5 kB each, never used here.
+        archive.members.clear()  # type: ignore[attr-defined]
+        if member is None:
+            _check_end(self._path, self._start, archive.offset, self._end)
+        elif not self.offset < archive.offset <= self._end or member.size < 0:
+            raise tarfile.ReadError(f"{member.name!r} claims to be {member.size:,} bytes")
+        self.offset = archive.offset
+        return member
+
+    def _opened(self) -> tarfile.TarFile:
+        if self._archive is None:
+            self._host_file.seek(self.offset)
+            self._archive = tarfile.TarFile(
+                fileobj=self._host_file,
                 encoding="utf-8",
                 errors="surrogateescape",
                 tarinfo=_QuickHeader,
             )
-            passed = start
-            while (member := archive.next()) is not None:
-                # tarfile remembers every member it has read: 1.5 kB each, never used here.
-                archive.members.clear()  # type: ignore[attr-defined]
-                if not passed < archive.offset <= end or member.size < 0:
-                    raise tarfile.ReadError(f"{member.name!r} claims to be {member.size:,} bytes")
-                passed = archive.offset
-                yield member
-        except (ValueError, ArithmeticError, LookupError, RecursionError) as error:
-            # What tarfile lets through of headers that are no numbers, no sparse map, no text.
-            raise tarfile.ReadError(f"a damaged header ({type(error).__name__})") from error
-    _check_end(path, start, archive.offset, end)
+        elif self._archive.firstmember is None:  # type: ignore[attr-defined]
+            self._archive.offset = self.offset
+        return self._archive
+
+
+def walk_tar(path: str | Path, start: int, size_bytes: int) -> Iterator[tarfile.TarInfo]:
+    """The members of a tar, as ``TarWalk`` gives and raises."""
+    with TarWalk(path, start, size_bytes) as walk:
+        while (member := walk.next()) is not None:
+            yield member
 
 
 def _check_end(path: str | Path, start: int, offset: int, end: int) -> None:
@@ -244,19 +266,16 @@ def _load_layer(index: int, blob: LayerBlob, report: Callable[[int], None]) -> L
     entries: list[Entry] = []
     whiteouts: list[str] = []
     opaques: list[str] = []
-    start = blob.tar_offset
     try:
-        for member in walk_tar(blob.tar_path, start, blob.tar_size_bytes):
-            path = normalise(member.name)
-            if len(path) > MAX_PATH_BYTES:
-                raise tarfile.ReadError(f"a path of {len(path):,} characters")
-            name = path.rpartition("/")[2]
-            if name.startswith(WHITEOUT_PREFIX):
-                _note_whiteout(path, name, whiteouts, opaques)
-                continue
-            entries.append(_entry(index, path, member, start))
+        for entry in _entries(index, blob):
+            if "/.wh." in entry.path:
+                name = entry.path.rpartition("/")[2]
+                if name.startswith(WHITEOUT_PREFIX):
+                    _note_whiteout(entry.path, name, whiteouts, opaques)
+                    continue
+            entries.append(entry)
             if len(entries) % _PROGRESS_STEP == 0:
-                report(member.offset_data - start)
+                report(entry.data_offset)
     except tarfile.TarError as error:
         raise ArchiveError(
             f"layer {blob.diff_id or blob.digest} is damaged: {error}",
@@ -264,6 +283,51 @@ def _load_layer(index: int, blob: LayerBlob, report: Callable[[int], None]) -> L
         ) from error
     size_bytes = sum(entry.size_bytes for entry in entries if entry.kind is Kind.FILE)
     return Layer(index, blob, size_bytes, tuple(entries), tuple(whiteouts), tuple(opaques))
+
+
+def _entries(index: int, blob: LayerBlob) -> Iterator[Entry]:
+    """The members of a layer, whiteouts too: ordinary ones by their headers alone, any other by
+    ``tarfile``. Raises ``tarfile.ReadError`` for damage."""
+    start, end = blob.tar_offset, blob.tar_offset + blob.tar_size_bytes
+    plain = PlainHeaders(index).entry
+    with (
+        FileSlice(blob.tar_path, start, blob.tar_size_bytes) as layer,
+        TarWalk(blob.tar_path, start, blob.tar_size_bytes) as walk,
+    ):
+        headers = _Headers(layer)
+        while True:
+            here = walk.offset - start
+            entry = plain(headers.at(here), here + tarfile.BLOCKSIZE)
+            after = walk.offset + tarfile.BLOCKSIZE
+            if entry is not None:
+                after += -entry.size_bytes // tarfile.BLOCKSIZE * -tarfile.BLOCKSIZE
+            if entry is not None and after <= end and not walk.has_global_headers:
+                walk.offset = after
+                yield entry
+            elif (member := walk.next()) is not None:
+                yield _entry(index, member, start)
+            else:
+                return
+
+
+class _Headers:
+    """The headers of a layer: many with one read where they lie close together."""
+
+    def __init__(self, layer: FileSlice) -> None:
+        self._layer = layer
+        self._data = b""
+        self._start = 0
+
+    def at(self, offset: int) -> bytes:
+        """The 512 bytes at ``offset``, fewer at the end of the layer."""
+        first = offset - self._start
+        header = self._data[first : first + tarfile.BLOCKSIZE]
+        if len(header) == tarfile.BLOCKSIZE:
+            return header
+        is_near = first - len(self._data) <= _NEAR_BYTES
+        self._data = self._layer.pread(offset, _MANY_BYTES if is_near else _NEAR_BYTES)
+        self._start = offset
+        return self._data[: tarfile.BLOCKSIZE]
 
 
 def _note_whiteout(path: str, name: str, whiteouts: list[str], opaques: list[str]) -> None:
@@ -278,32 +342,40 @@ def _note_whiteout(path: str, name: str, whiteouts: list[str], opaques: list[str
         whiteouts.append(f"{parent}/{hidden}")
 
 
-def _entry(index: int, path: str, member: tarfile.TarInfo, start: int) -> Entry:
+def _entry(index: int, member: tarfile.TarInfo, start: int) -> Entry:
+    path = normalise(member.name)
+    if len(path) > MAX_PATH_BYTES:
+        raise tarfile.ReadError(f"a path of {len(path):,} characters")
     kind = _KINDS.get(member.type)
     if kind is None:
         raise tarfile.ReadError(f"{path} is of the unknown type {member.type!r}")
+    return Entry(
+        path,
+        kind,
+        member.mode & 0o7777,
+        member.size if kind is Kind.FILE else 0,
+        member.mtime if math.isfinite(member.mtime) else 0,
+        _traits(path, kind, member),
+        index,
+        member.offset_data - start,
+    )
+
+
+def _traits(path: str, kind: Kind, member: tarfile.TarInfo) -> Traits:
     target = ""
     if kind is Kind.SYMLINK:
         target = member.linkname
     elif kind is Kind.HARD_LINK:
         target = normalise(member.linkname)
-    is_file = kind is Kind.FILE
     is_device = kind is Kind.CHAR_DEVICE or kind is Kind.BLOCK_DEVICE
-    headers = member.pax_headers
-    data_offset = member.offset_data - start
-    return Entry(
-        path,
-        kind,
-        member.mode & 0o7777,
+    xattrs = _xattrs(member.pax_headers) if member.pax_headers else ()
+    if not (target or is_device or xattrs or member.sparse is not None):
+        return owned_by(member.uid, member.gid)
+    return Traits(
         member.uid,
         member.gid,
-        member.size if is_file else 0,
-        member.mtime if math.isfinite(member.mtime) else 0,
         target,
-        _xattrs(headers) if headers else (),
-        index,
-        data_offset if is_file else -1,
-        (index, data_offset),
+        xattrs,
         (member.devmajor, member.devminor) if is_device else (0, 0),
         None if member.sparse is None else _sparse_map(path, member),
     )

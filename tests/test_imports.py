@@ -41,7 +41,7 @@ LEVELS = (
     ("commands", "wrappers"),
     ("world",),
     ("tables", "accounts"),
-    ("layers", "rootfs"),
+    ("layers", "rootfs", "plain_headers"),
     ("model", "choices", "output", "globs"),
     ("errors", "__init__", "data"),
 )

@@ -125,7 +125,7 @@ class _Search:
 
     def _once(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """The files to look at, of hard links one: one whose name says something, if there is."""
-        seen: set[tuple[int, int]] = set()
+        seen: set[int] = set()
         wanted = [entry for entry in entries if self._is_looked_at(entry)]
         for entry in sorted(wanted, key=lambda entry: not is_candidate(entry)):
             if entry.inode not in seen:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from imgslim.model import Entry, Kind, Layer
 from imgslim.rootfs import Merge, Rootfs
 
-Inode = tuple[int, int]
+Inode = int
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from imgslim.model.image import (
     Layer,
     LayerBlob,
     Platform,
+    Traits,
 )
 from imgslim.model.plan import (
     Claim,
@@ -63,5 +64,6 @@ __all__ = [
     "Program",
     "Scope",
     "Severity",
+    "Traits",
     "unique_size_bytes",
 ]
