@@ -120,7 +120,7 @@ def command(
     """
     check_output(output, force=force)
     from imgslim.auditing import audit
-    from imgslim.pipeline import open_world
+    from imgslim.pipeline import judge, open_world
     from imgslim.reports.audit_tables import View
 
     with (
@@ -133,10 +133,12 @@ def command(
             on_progress=on_progress,
         ) as opened,
     ):
-        dirt, covered, layers = look_for_dirt(opened, on_progress, secrets=secrets)
+        judged = judge(opened.world)
+        dirt, covered, layers = look_for_dirt(opened, judged, on_progress, secrets=secrets)
         found = audit(
             replace(opened, image=covered, layers=layers),
             also_run,
+            judged=judged,
             base=base,
             under=under,
             with_duplicates=duplicates,

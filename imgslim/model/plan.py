@@ -107,6 +107,8 @@ class OriginKind(StrEnum):
     VCS = "version control"
     ENGINE = "engine"
 
+    __hash__ = str.__hash__  # as for Kind
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:

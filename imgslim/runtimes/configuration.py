@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 from imgslim.commands import existing_paths, resolve_command
 from imgslim.model import Entry, Finding, Group, Need, Package, Scope
-from imgslim.runtimes.base import KeptPaths, Runtime
+from imgslim.runtimes.base import KeptPaths, Runtime, Shape
 from imgslim.tables import entries_at, load_table
 from imgslim.world import World
 
@@ -27,6 +27,7 @@ class ConfigurationRuntime(Runtime):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._table = load_table("configuration")
+        self._places = tuple(self._table["directories"])
         self._running: set[str] = set()
         self._waiting: dict[str, list[Entry]] = {}
         self._ready: list[Entry] = []
@@ -42,6 +43,9 @@ class ConfigurationRuntime(Runtime):
             if entry is not None and self._is_readable(entry):
                 self._ready.append(entry)
         return ()
+
+    def looks_at(self, shape: Shape) -> bool:
+        return not shape.is_executable
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if self._is_configuration(entry):
@@ -67,8 +71,7 @@ class ConfigurationRuntime(Runtime):
                 yield from self._named(entry)
 
     def _is_configuration(self, entry: Entry) -> bool:
-        places = tuple(self._table["directories"])
-        return entry.path.startswith(places) and self._is_readable(entry)
+        return entry.path.startswith(self._places) and self._is_readable(entry)
 
     def _is_readable(self, entry: Entry) -> bool:
         return (

@@ -22,7 +22,7 @@ from imgslim.model import (
     Severity,
     unique_size_bytes,
 )
-from imgslim.runtimes.base import KeptPaths, Runtime
+from imgslim.runtimes.base import KeptPaths, Runtime, Shape
 from imgslim.runtimes.python import hints
 from imgslim.runtimes.python.bytecode import bytecode_needs, is_compiled
 from imgslim.runtimes.python.distributions import DistributionClosure
@@ -94,6 +94,14 @@ class PythonRuntime(Runtime):
 
     def claims(self) -> Iterable[Claim]:
         return layout_claims(self.world, self._layout)
+
+    def looks_at(self, shape: Shape) -> bool:
+        """All that may be a program, a source or a text that names modules."""
+        if shape.is_executable or shape.may_end_with((".py", ".pyc")):
+            return True
+        configures = shape.may_end_with(hidden().config_suffixes)
+        is_asset = shape.may_end_with(_ASSET_SUFFIXES) and not configures
+        return bool(self._layout.installations) and not is_asset
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if entry.is_directory:
