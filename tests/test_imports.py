@@ -41,7 +41,7 @@ LEVELS = (
     ("commands", "wrappers"),
     ("world",),
     ("tables", "accounts"),
-    ("layers", "rootfs", "plain_headers"),
+    ("layers", "rootfs", "tar_walk", "plain_headers"),
     ("model", "choices", "output", "globs"),
     ("errors", "__init__", "data"),
 )

@@ -59,14 +59,13 @@ from imgslim.world import World
 
 _PATCHLEVEL = re.compile(r'#define\s+PY_VERSION\s+"([^"]+)"')
 _CODE_SUFFIXES = (".py", ".so")
-_ASSET_SUFFIXES = (".js", ".css", ".map", ".svg", ".gz", ".png", ".jpg", ".ico", ".woff2", ".mo")
+_ASSETS = (".js", ".css", ".map", ".svg", ".gz", ".png", ".jpg", ".ico", ".woff2", ".mo")
 """Files that name no Python module."""
 _SKIPPED_VARIABLES = frozenset(("PATH", "LD_LIBRARY_PATH", "MANPATH", "GPG_KEY", "PYTHON_VERSION"))
 
 
 class PythonRuntime(Runtime):
-    """What Python programs need: derived from their imports, at the granularity of
-    distributions."""
+    """What Python programs need: derived from imports, at the granularity of distributions."""
 
     name = "python"
     understands = True
@@ -96,12 +95,9 @@ class PythonRuntime(Runtime):
         return layout_claims(self.world, self._layout)
 
     def looks_at(self, shape: Shape) -> bool:
-        """All that may be a program, a source or a text that names modules."""
-        if shape.is_executable or shape.may_end_with((".py", ".pyc")):
-            return True
-        configures = shape.may_end_with(hidden().config_suffixes)
-        is_asset = shape.may_end_with(_ASSET_SUFFIXES) and not configures
-        return bool(self._layout.installations) and not is_asset
+        may_name = shape.may_end_with(hidden().config_suffixes) or not shape.may_end_with(_ASSETS)
+        is_source = shape.is_executable or shape.may_end_with((".py", ".pyc"))
+        return is_source or (may_name and bool(self._layout.installations))
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if entry.is_directory:
@@ -122,7 +118,7 @@ class PythonRuntime(Runtime):
 
     def _take_other_file(self, entry: Entry, name: str) -> Iterator[Finding]:
         is_text = entry.size_bytes <= hidden().largest_config_bytes
-        if is_text and not name.endswith(_ASSET_SUFFIXES) and self._is_own(entry.path):
+        if is_text and not name.endswith(_ASSETS) and self._is_own(entry.path):
             self._closure.note_text(self.world.rootfs.read_bytes(entry))
         if entry.is_executable and "." not in name.removesuffix(".pyz").removesuffix(".pex"):
             yield from self._take_script(entry)
@@ -401,5 +397,4 @@ class PythonRuntime(Runtime):
         base = environment.base
         header = f"{base.prefix}/include/python{base.version}/patchlevel.h"
         full = _PATCHLEVEL.search(self.world.rootfs.read_text(header))
-        version = full[1] if full else base.version
-        return f"CPython {version} in {environment.prefix or '/'}"
+        return f"CPython {full[1] if full else base.version} in {environment.prefix or '/'}"
