@@ -33,6 +33,7 @@ from imgslim.choices import Choices, Level
 from imgslim.globs import glob_regex
 from imgslim.model import Entry, Keep, Plan, unique_size_bytes
 from imgslim.pipeline import Analysis, OpenedImage, derive_plan, open_world, rewrite
+from imgslim.rootfs import Rootfs
 from tests.benchmarks.trace import Recording, Tracer, looked_at_paths, used_files
 from tests.containers import Answer, answers
 
@@ -152,14 +153,18 @@ def measure(fixture: Fixture, *, behaviours: bool) -> Result:
         rootfs, config = opened.world.rootfs, opened.world.config
         recording = Tracer(Path(name)).record(fixture, config, rootfs.read_text("/etc/passwd"))
         fat = answers(fixture.tag, fixture)
-        used = used_files(rootfs, recording.trace)
+        used = {**used_files(rootfs, recording.trace), **taken_out(rootfs, fixture)}
         result = Result(
             name=fixture.name,
             fat_bytes=unique_size_bytes(rootfs.entries.values()),
             traced_bytes=unique_size_bytes(used.values()),
             traced_files=len(used),
             routes=len(fixture.routes),
-            disturbed=[route for route in fat if recording.answers[route] != fat[route]],
+            disturbed=[
+                route.name
+                for route in fixture.routes
+                if not route.file and recording.answers[route.name] != fat[route.name]
+            ],
         )
         outcomes = {}
         for label, choices in CHOICES.items():
@@ -182,6 +187,12 @@ def saved(tag: str, folder: Path) -> Iterator[OpenedImage]:
     subprocess.run(["docker", "save", "--output", archive, tag], check=True)
     with open_world(f"docker-archive:{archive}") as opened:
         yield opened
+
+
+def taken_out(rootfs: Rootfs, fixture: Fixture) -> Mapping[str, Entry]:
+    """The files that are read out of an image without running it."""
+    entries = (rootfs.lookup(route.file) for route in fixture.routes if route.file)
+    return {entry.path: entry for entry in entries if entry is not None and entry.is_file}
 
 
 def looked_at(opened: OpenedImage, recording: Recording) -> Mapping[str, Entry]:
