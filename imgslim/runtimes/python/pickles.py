@@ -9,11 +9,12 @@ import bz2
 import lzma
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from imgslim.model import Entry
 from imgslim.rootfs import Rootfs
+from imgslim.runtimes.python.search import Source
 from imgslim.runtimes.python.tables import hidden
 
 _PROTOCOL = re.compile(rb"\x80[\x02-\x05]")
@@ -48,9 +49,14 @@ _LARGEST_BYTES = 64 * 2**20
 """What of a file is looked through: the first object of a class comes before its many numbers."""
 
 
-def may_be_pickle(name: str) -> bool:
-    """Whether a file that came with a distribution is looked into, by its name."""
-    return name.endswith(hidden().pickle_suffixes)
+def pickle_sources(rootfs: Rootfs, entry: Entry, *, own: bool) -> Iterator[Source]:
+    """What loading a regular file as a pickle imports, as code. Those that are not the user's
+    ``own`` are looked into by their names."""
+    looked_into = own or entry.path.endswith(hidden().pickle_suffixes)
+    modules = sorted(pickled_modules(rootfs, entry)) if looked_into else []
+    if modules:
+        text = "".join(f"import {module}\n" for module in modules)
+        yield Source(entry.path, None, text.encode(), own)
 
 
 def pickled_modules(rootfs: Rootfs, entry: Entry) -> set[str]:
