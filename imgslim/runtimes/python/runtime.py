@@ -43,6 +43,7 @@ from imgslim.runtimes.python.layout import (
     is_interpreter,
     is_other_python,
 )
+from imgslim.runtimes.python.pickles import pickle_sources
 from imgslim.runtimes.python.reach import ImportClosure
 from imgslim.runtimes.python.search import Source
 from imgslim.runtimes.python.sourceless import leave_out_sources
@@ -60,7 +61,6 @@ from imgslim.world import World
 _PATCHLEVEL = re.compile(r'#define\s+PY_VERSION\s+"([^"]+)"')
 _CODE_SUFFIXES = (".py", ".so")
 _ASSETS = (".js", ".css", ".map", ".svg", ".gz", ".png", ".jpg", ".ico", ".woff2", ".mo")
-"""Files that name no Python module."""
 _SKIPPED_VARIABLES = frozenset(("PATH", "LD_LIBRARY_PATH", "MANPATH", "GPG_KEY", "PYTHON_VERSION"))
 
 
@@ -95,9 +95,8 @@ class PythonRuntime(Runtime):
         return layout_claims(self.world, self._layout)
 
     def looks_at(self, shape: Shape) -> bool:
-        may_name = shape.may_end_with(hidden().config_suffixes) or not shape.may_end_with(_ASSETS)
-        is_source = shape.is_executable or shape.may_end_with((".py", ".pyc"))
-        return is_source or (may_name and bool(self._layout.installations))
+        is_asset = shape.may_end_with(_ASSETS) and not shape.may_end_with(hidden().config_suffixes)
+        return shape.is_executable or not is_asset
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if entry.is_directory:
@@ -117,9 +116,11 @@ class PythonRuntime(Runtime):
             yield from self._take_other_file(entry, name)
 
     def _take_other_file(self, entry: Entry, name: str) -> Iterator[Finding]:
-        is_text = entry.size_bytes <= hidden().largest_config_bytes
-        if is_text and not name.endswith(_ASSETS) and self._is_own(entry.path):
+        own = not name.endswith(_ASSETS) and self._is_own(entry.path)
+        if own and entry.size_bytes <= hidden().largest_config_bytes:
             self._closure.note_text(self.world.rootfs.read_bytes(entry))
+        for source in pickle_sources(self.world.rootfs, entry, own=own):
+            self._closure.examine(source)
         if entry.is_executable and "." not in name.removesuffix(".pyz").removesuffix(".pex"):
             yield from self._take_script(entry)
         elif name.endswith(".so"):
