@@ -59,7 +59,6 @@ from imgslim.runtimes.python.tables import hidden, optional_parts, tight
 from imgslim.world import World
 
 _PATCHLEVEL = re.compile(r'#define\s+PY_VERSION\s+"([^"]+)"')
-_CODE_SUFFIXES = (".py", ".so")
 _ASSETS = (".js", ".css", ".map", ".svg", ".gz", ".png", ".jpg", ".ico", ".woff2", ".mo")
 _SKIPPED_VARIABLES = frozenset(("PATH", "LD_LIBRARY_PATH", "MANPATH", "GPG_KEY", "PYTHON_VERSION"))
 
