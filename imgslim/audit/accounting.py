@@ -17,6 +17,7 @@ MAX_FILES = 100
 """Files that an audit lists."""
 
 _Key = tuple[int, str, str, str, str, Verdict]
+_Ranked = tuple[int, str, int, str, NamedKind, Verdict, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Bookkeeper:
         self._under = "" if under == "/" else under
         self._sums: dict[_Key, list[int]] = {}
         self._examples: dict[_Key, tuple[int, str]] = {}
-        self._largest: list[tuple[int, str, int, str, NamedKind, Verdict]] = []
+        self._largest: list[_Ranked] = []
         self._hidden: list[Entry] = []
 
     def enter(self, stored: Iterable[Entry]) -> None:
@@ -86,8 +87,9 @@ class Bookkeeper:
                 *kind,
                 verdict,
                 explain(path) if verdict is Verdict.NEEDED else "",
+                kept,
             )
-            for size, path, layer_index, owner, kind, verdict in ranked
+            for size, path, layer_index, owner, kind, verdict, kept in ranked
         )
         return Account(cells, largest, tuple(self._hidden))
 
@@ -105,6 +107,7 @@ class Bookkeeper:
         verdict = self._fate.verdict(path, entry)
         size = entry.size_bytes
         key = (entry.layer_index, directory or "/", owner, *kind, verdict)
+        kept = 0
         if verdict is Verdict.NEEDED:
             kept = self._fate.needed_bytes(entry)
             if kept < size:
@@ -113,7 +116,7 @@ class Bookkeeper:
             self._add(key, kept, 1, path)
         else:
             self._add(key, size, 1, path)
-        self._rank((size, path, entry.layer_index, owner, kind, verdict))
+        self._rank((size, path, entry.layer_index, owner, kind, verdict, kept))
 
     def _stands_for(self, entry: Entry, names: tuple[str, ...]) -> tuple[str, str, Origin]:
         """The name under which a file counts, its owner and origin: of hard links one that a
@@ -139,7 +142,7 @@ class Bookkeeper:
         if size > self._examples[key][0]:
             self._examples[key] = (size, path)
 
-    def _rank(self, row: tuple[int, str, int, str, NamedKind, Verdict]) -> None:
+    def _rank(self, row: _Ranked) -> None:
         if len(self._largest) < MAX_FILES:
             heappush(self._largest, row)
         elif row[0] > self._largest[0][0]:

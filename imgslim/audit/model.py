@@ -126,7 +126,8 @@ class DirectoryAudit:
 
 @dataclass(frozen=True, slots=True)
 class FileAudit:
-    """A file of the merged tree under the path that stands for it, and its owner ("": nobody)."""
+    """A file of the merged tree under the path that stands for it, and its owner ("": nobody).
+    ``needed_bytes`` are fewer than all of a needed file where the plan cuts or strips it."""
 
     path: str
     size_bytes: int
@@ -136,6 +137,7 @@ class FileAudit:
     unit: str
     verdict: Verdict
     why: str
+    needed_bytes: int = 0
 
 
 class How(StrEnum):

@@ -30,7 +30,7 @@ Examples:
   imgslim audit app.tar --format json | jq '.audit.wasted[:5]'
 """
 
-FORMATS = ("table", "json", "markdown", "csv")
+FORMATS = ("table", "json", "markdown", "csv", "html")
 
 by_option = click.option(
     "--by",
@@ -121,8 +121,11 @@ def command(
     check_output(output, force=force)
     from imgslim.auditing import audit
     from imgslim.pipeline import open_world
+    from imgslim.reports.audit_html import check_extra
     from imgslim.reports.audit_tables import View
 
+    if output_format == "html":
+        check_extra()
     with (
         ProgressBar(quiet=quiet) as on_progress,
         open_world(
@@ -155,7 +158,7 @@ def command(
 def _render(
     output_format: str, image: Image, audit: Audit, dirt: Dirt, view: View, look: Look
 ) -> str:
-    from imgslim.reports import audit_csv, audit_json, audit_markdown, audit_text
+    from imgslim.reports import audit_csv, audit_html, audit_json, audit_markdown, audit_text
 
     match output_format:
         case "json":
@@ -164,5 +167,7 @@ def _render(
             return audit_markdown.render_audit(image, audit, dirt, view)
         case "csv":
             return audit_csv.render_audit(audit, view)
+        case "html":
+            return audit_html.render_audit(image, audit, dirt, view)
         case _:
             return audit_text.render_audit(image, audit, dirt, look, view)

@@ -157,6 +157,14 @@ def sections(audit: Audit, view: View) -> Iterator[Section]:
         yield duplicate_section(audit.duplicates, view.rows)
 
 
+def widest(columns: tuple[Column, ...]) -> int:
+    """The column that has the most room for a sentence."""
+    return next(
+        (i for i, column in enumerate(columns) if column.may_cut),
+        next(i for i, column in enumerate(columns) if not column.is_number),
+    )
+
+
 def layer_section(audit: Audit, top: int) -> Section:
     """The layers, base first; of many the largest. What is neither needed nor hidden is removable
     or undecided."""
@@ -191,7 +199,7 @@ def kind_section(audit: Audit, top: int) -> Section:
 def package_section(audit: Audit, top: int) -> Section:
     """The packages, with what is no package's at the end."""
     shown = _with_last(audit.packages, top, lambda row: row.key in _NAMES)
-    named = [(_NAMES.get(row.key, row.key), row.weight, row.why) for row in shown]
+    named = [(package_title(row.key), row.weight, row.why) for row in shown]
     return _weight_section("Packages", "package", audit, named, len(audit.packages))
 
 
@@ -254,7 +262,7 @@ def undone_section(audit: Audit, top: int) -> Section:
             (
                 size_text(row.size_bytes),
                 f"{row.file_count:,}",
-                _layer_name(audit, row.layer_index),
+                layer_name(audit, row.layer_index),
                 _undone_by(audit, row),
             ),
             row.example,
@@ -339,11 +347,17 @@ def _made_by(text: str) -> str:
     return text or "(the image does not say)"
 
 
-def _layer_name(audit: Audit, index: int) -> str:
+def package_title(key: str) -> str:
+    """What the row of a package is called: its key, or what NOBODY and HIDDEN stand for."""
+    return _NAMES.get(key, key)
+
+
+def layer_name(audit: Audit, index: int) -> str:
+    """``3 RUN make``: its number and the instruction that made it."""
     return f"{index} {_made_by(audit.layers[index].instruction)}"
 
 
 def _undone_by(audit: Audit, row: Undone) -> str:
     if row.by_layer is None:
         return row.how.value
-    return f"{_UNDONE[row.how]} {_layer_name(audit, row.by_layer)}"
+    return f"{_UNDONE[row.how]} {layer_name(audit, row.by_layer)}"
