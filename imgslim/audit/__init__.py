@@ -33,6 +33,7 @@ def audit_image(
     no_plan: str = "nothing was derived",
     base: BaseImage | None = None,
     under: str = "/",
+    max_files: int = MAX_FILES,
     explain: Explain = explain_nothing,
     with_duplicates: bool = False,
     on_progress: OnProgress | None = None,
@@ -41,13 +42,14 @@ def audit_image(
 
     ``origin_of`` says who put a path there, ``plan`` what the slim image keeps (None: ``no_plan``
     says why there is none), ``explain`` in one line what needs a kept path. Only what is below the
-    canonical directory ``under`` is weighed. Contents are read of files that a later layer stores
-    again at the same size, and ``with_duplicates`` of all others that may be the same.
+    canonical directory ``under`` is weighed, and the ``max_files`` largest listed. Contents
+    are read of files that a later layer stores again at the same size, and ``with_duplicates`` of
+    all others that may be the same.
     """
     names = find_names(layers, world.rootfs)
     ownership = Ownership(world)
     kinds = Kinds(world.packages.packages.get)
-    book = Bookkeeper(ownership, kinds, origin_of, Fate(plan), names, under)
+    book = Bookkeeper(ownership, kinds, origin_of, Fate(plan), names, under, max_files)
     book.enter(stored_files(layers))
     wasted = _enter_waste(book, kinds, layers, world.rootfs, under)
     account = book.close(explain)

@@ -14,7 +14,7 @@ from imgslim.audit.stored import Names
 from imgslim.model import Entry, Origin, OriginKind
 
 MAX_FILES = 100
-"""Files that an audit lists."""
+"""Files that an audit lists, unless it is asked for more."""
 
 _Key = tuple[int, str, str, str, str, Verdict]
 _Ranked = tuple[int, str, int, str, NamedKind, Verdict, int]
@@ -41,6 +41,7 @@ class Bookkeeper:
         fate: Fate,
         names: Names,
         under: str = "/",
+        max_files: int = MAX_FILES,
     ) -> None:
         self._ownership = ownership
         self._kinds = kinds
@@ -48,6 +49,7 @@ class Bookkeeper:
         self._fate = fate
         self._names = names
         self._under = "" if under == "/" else under
+        self._max_files = max_files
         self._sums: dict[_Key, list[int]] = {}
         self._examples: dict[_Key, tuple[int, str]] = {}
         self._largest: list[_Ranked] = []
@@ -143,7 +145,7 @@ class Bookkeeper:
             self._examples[key] = (size, path)
 
     def _rank(self, row: _Ranked) -> None:
-        if len(self._largest) < MAX_FILES:
+        if len(self._largest) < self._max_files:
             heappush(self._largest, row)
         elif row[0] > self._largest[0][0]:
             heapreplace(self._largest, row)

@@ -43,7 +43,7 @@ top_option = click.option(
     cls=options.RunOption,
     metavar="N",
     type=click.IntRange(min=1),
-    help="Rows of each table. Default: 8, with --by 20; csv and json: all.",
+    help="Rows of each table. Default: 8, with --by 20; html: 30; csv and json: all.",
 )
 under_option = click.option(
     "--under",
@@ -72,7 +72,8 @@ format_option = click.option(
     type=click.Choice(FORMATS),
     default="table",
     show_default=True,
-    help="For people, for programs (docs/json.md), for a pull request, for a spreadsheet.",
+    help="For people, for programs (docs/json.md), for a pull request, for a spreadsheet, "
+    "for a browser (needs imgslim[html]).",
 )
 
 
@@ -119,12 +120,15 @@ def command(
     private keys, logins, tokens in the config or the history; also what a later layer deleted.
     """
     check_output(output, force=force)
+    from imgslim.audit import MAX_FILES
     from imgslim.auditing import audit
     from imgslim.pipeline import open_world
     from imgslim.reports.audit_html import check_extra
+    from imgslim.reports.audit_map import MAP_FILES
     from imgslim.reports.audit_tables import View
 
-    if output_format == "html":
+    is_page = output_format == "html"
+    if is_page:
         check_extra()
     with (
         ProgressBar(quiet=quiet) as on_progress,
@@ -142,6 +146,7 @@ def command(
             also_run,
             base=base,
             under=under,
+            max_files=MAP_FILES if is_page else MAX_FILES,
             with_duplicates=duplicates,
             platform=platform,
             on_progress=on_progress,

@@ -1,8 +1,8 @@
 """The report of an audit as one HTML file: a map to go into, and the tables.
 
 Nothing in the file asks for anything outside of it, and it forbids itself to (Content Security
-Policy, Level 3: scripts by their hash). Vega draws the map; jinja2 escapes what the image says. Both
-are an extra: Vega comes with a JavaScript engine that bundles it.
+Policy, Level 3: scripts by their hash). Vega draws the map; jinja2 escapes what the image says.
+Both are an extra: Vega comes with a JavaScript engine that bundles it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from imgslim.audit.model import Audit, Verdict, Weight
 from imgslim.dirt import Dirt
 from imgslim.errors import UsageError
 from imgslim.model import Image
-from imgslim.reports.audit_map import MAX_BYTES, SMALLEST_SHARE, cut, draw_map, page_json
+from imgslim.reports.audit_map import cut, draw_map, page_json
 from imgslim.reports.audit_tables import (
     OVERVIEW,
     Section,
@@ -30,7 +31,6 @@ from imgslim.reports.audit_tables import (
     widest,
 )
 from imgslim.reports.dirt_text import HEADING, finding_lines
-from imgslim.reports.text import title_of
 from imgslim.reports.words import share_text, size_text
 
 if TYPE_CHECKING:
@@ -78,27 +78,29 @@ def render_audit(image: Image, audit: Audit, dirt: Dirt, view: View = OVERVIEW) 
     import vl_convert
 
     scripts = {"library": _library(), "program": _read("audit.js")}
-    title = cut(title_of(image), MAX_TEXT)
+    lines = finding_lines(dirt)
     by = view.by or "dir"
     rows = min(view.top or PAGE_ROWS, MAX_ROWS)
-    lines = finding_lines(dirt)
-    return _environment().get_template("audit.html.jinja").render(
-        **{name: _Raw(text) for name, text in scripts.items()},
-        style=_Raw(_read("audit.css")),
-        hashes=[_hash(text) for text in scripts.values()],
-        data=_Raw(page_json(_data(audit, by))),
-        version=__version__,
-        vega=vl_convert.get_vega_version(),
-        title=title,
-        summary=[cut(line, MAX_TEXT) for line in summary_lines(audit)],
-        layers=_layers(audit),
-        legend=_legend(audit),
-        groupings=list(GROUPINGS.items()),
-        by=by,
-        smallest=f"{round(1 / SMALLEST_SHARE):,}",
-        most=size_text(MAX_BYTES),
-        sections=[_section(section) for section in sections(audit, View("", rows))],
-        dirt={"title": HEADING, "lines": lines[:rows], "hidden_rows": len(lines) - rows},
+    return (
+        _environment()
+        .get_template("audit.html.jinja")
+        .render(
+            **{name: _Raw(text) for name, text in scripts.items()},
+            style=_Raw(_read("audit.css")),
+            hashes=[_hash(text) for text in scripts.values()],
+            data=_Raw(page_json(_data(audit, by))),
+            version=__version__,
+            vega=vl_convert.get_vega_version(),
+            title=image.reference,
+            about=f"{image.platform}, {image.image_id[:19]}",
+            summary=summary_lines(audit),
+            layers=_layers(audit),
+            legend=_legend(audit),
+            groupings=list(GROUPINGS.items()),
+            by=by,
+            sections=[_section(section) for section in sections(audit, View("", rows))],
+            dirt={"title": HEADING, "lines": lines[:rows], "hidden_rows": len(lines) - rows},
+        )
     )
 
 
@@ -202,6 +204,7 @@ def _zip(columns: Sequence[object], cells: Sequence[str]) -> list[tuple[object, 
     return list(zip(columns, cells, strict=True))
 
 
+@cache
 def _library() -> str:
     """Vega with all that it needs, for a script element."""
     import vl_convert

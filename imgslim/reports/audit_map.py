@@ -16,11 +16,11 @@ from imgslim.audit.model import HIDDEN, NOBODY, Audit, Cell, FileAudit, Verdict,
 from imgslim.reports.audit_tables import layer_name, package_title
 from imgslim.reports.words import printable
 
-SMALLEST_SHARE = 1 / 5000
-"""Of all bytes: what is smaller has no tile of its own."""
+MAP_FILES = 5000
+"""Files that a map can show by name, the largest: more than MAX_BYTES has room for."""
 
 MAX_BYTES = 300_000
-"""Of one tree as JSON, without reasons: beyond, the smallest tiles are left out, too."""
+"""Of one tree as JSON, without reasons: beyond, the smallest tiles are left out."""
 
 MAX_NAME = 100
 """Characters of a name; one that is longer is cut in its middle."""
@@ -30,9 +30,6 @@ MAX_WHY = 160
 
 MAX_REASONS = 200
 """Tiles of one tree that say who needs them, the largest."""
-
-NAMED_FILES = 200
-"""Files that a later layer hides which are told by name, the largest."""
 
 _TILE = 40
 """Bytes that a tile takes beside its name: its parent and its numbers."""
@@ -198,7 +195,7 @@ def _named_files(audit: Audit) -> dict[tuple[_Place, Verdict], list[tuple[str, i
         found[place, file.verdict].append((name, size, 1))
         if size < file.size_bytes:
             found[place, Verdict.REMOVABLE].append((name, file.size_bytes - size, 0))
-    for wasted in audit.wasted[:NAMED_FILES]:
+    for wasted in audit.wasted[:MAP_FILES]:
         place, name = _place_of(wasted, "")
         found[place, Verdict.HIDDEN].append((name, wasted.size_bytes, 1))
     return found
@@ -224,7 +221,9 @@ def _tiles(whole: _Node, reasons: Mapping[Parts, str]) -> list[Tile]:
             open_nodes.append((len(tiles), end, way))
             why = cut(reasons.get(way, ""), MAX_WHY)
             tiles.append(Tile(index, cut(label, MAX_NAME), _weight(end.sums), why))
-        rest = [a - sum(b) for a, *b in zip(node.sums, *(below.sums for _, below in kept))]
+        rest = [
+            a - sum(b) for a, *b in zip(node.sums, *(below.sums for _, below in kept), strict=True)
+        ]
         if any(rest[:4]):
             tiles.append(Tile(index, "", _weight(rest)))
     return tiles
@@ -241,12 +240,11 @@ def _only(node: _Node, shown: set[_Node]) -> tuple[str, _Node] | None:
 def _largest(whole: _Node) -> set[_Node]:
     """The nodes that get a tile of their own. One is never larger than the one that it is in, so
     that the way to each is among them."""
-    threshold = max(1.0, whole.size_bytes * SMALLEST_SHARE)
     found: list[tuple[int, int, str, _Node]] = []
     open_nodes = [(0, whole)]
     for depth, node in open_nodes:
         for name, below in node.below.items():
-            if below.size_bytes >= threshold:
+            if below.size_bytes:
                 found.append((-below.size_bytes, depth, name, below))
                 open_nodes.append((depth + 1, below))
     found.sort(key=lambda row: row[:3])
