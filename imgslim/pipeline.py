@@ -12,7 +12,7 @@ from imgslim.bases import Base, Overlay, built_keeps, lay_over
 from imgslim.bases.proposals import Candidate, Proposal, compare_bases, possible_bases
 from imgslim.choices import Choices
 from imgslim.comparison import Comparison, Side, compare_images
-from imgslim.decisions import BROKEN, RISKS, NextLevel, keeping
+from imgslim.decisions import BROKEN, NextLevel, keeping, risks_of
 from imgslim.deployments import load_services, select_services
 from imgslim.dockerfile import (
     dockerfile_problems,
@@ -155,8 +155,9 @@ def weigh_next_level(world: World, plan: Plan, also_run: Sequence[str] = ()) -> 
     level = world.choices.level.next
     if level is None or not plan.has_levels:
         return None
-    smaller = derive_plan(_with(world, level=level), also_run)
-    return NextLevel(level, plan.slim_size_bytes - smaller.slim_size_bytes, RISKS[level])
+    after = _with(world, level=level)
+    saves = plan.slim_size_bytes - derive_plan(after, also_run).slim_size_bytes
+    return NextLevel(level, saves, risks_of(after.choices, world.choices))
 
 
 def cost_of_keeping(world: World, plan: Plan, pattern: str, also_run: Sequence[str] = ()) -> int:
