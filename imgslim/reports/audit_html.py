@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from imgslim import __version__
-from imgslim.audit.model import Audit, Verdict, Weight
+from imgslim.audit.model import Advice, Audit, Verdict, Weight
 from imgslim.dirt import Dirt
 from imgslim.errors import UsageError
 from imgslim.model import Image
@@ -49,6 +49,11 @@ MAX_LAYERS = 500
 
 MAX_TEXT = 240
 """Characters of a cell."""
+
+MAX_EDIT = 4000
+"""Characters of a line of an edit, which people copy, and MAX_EDIT_LINES of those."""
+
+MAX_EDIT_LINES = 80
 
 _TITLES = {
     Verdict.NEEDED: "needed",
@@ -98,7 +103,9 @@ def render_audit(image: Image, audit: Audit, dirt: Dirt, view: View = OVERVIEW) 
             legend=_legend(audit),
             groupings=list(GROUPINGS.items()),
             by=by,
-            sections=[_section(section) for section in sections(audit, View("", rows))],
+            advice=[_advice(row) for row in audit.advice[:rows]],
+        more_advice=len(audit.advice) - rows,
+        sections=[_section(section) for section in sections(audit, View("", rows))],
             dirt={"title": HEADING, "lines": lines[:rows], "hidden_rows": len(lines) - rows},
         )
     )
@@ -172,6 +179,21 @@ def _legend(audit: Audit) -> list[Mapping[str, object]]:
         }
         for name, size in _parts(audit.weight)
     ]
+
+
+def _advice(advice: Advice) -> Mapping[str, object]:
+    lines = advice.edit.splitlines()
+    edit = [cut(line.expandtabs(), MAX_EDIT) for line in lines[:MAX_EDIT_LINES]]
+    if len(lines) > MAX_EDIT_LINES:
+        edit.append("…")
+    return {
+        "title": advice.title,
+        "size": size_text(advice.saved_bytes),
+        "reason": advice.reason,
+        "instruction": advice.instruction,
+        "layer": advice.layer_index,
+        "edit": "\n".join(edit),
+    }
 
 
 def _section(section: Section) -> Mapping[str, object]:

@@ -4,12 +4,13 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const VERDICTS = ["needed", "removable", "undecided", "hidden"];
   // Tiles at a time: what an eye can tell apart, and a browser draws at once.
-  const MOST_TILES = 420;
+  const MOST_TILES = 300;
   const DEEPEST = 5;
   // Pixels: a frame with tiles in it, and the least tile.
   const FRAME_AREA = 4200;
   const TILE_AREA = 220;
   const LEAST_FRAME = 40;
+  const FRAMES = ["var(--frame)", "var(--line)"];
   const MOST_RESULTS = 40;
 
   const byId = (id) => document.getElementById(id);
@@ -107,8 +108,8 @@
     return bright;
   }
 
-  function leaf(node, within) {
-    return { node, within, isFrame: false };
+  function leaf(node, within, depth) {
+    return { node, within, depth, isFrame: false };
   }
 
   // What is too small to be seen alone, as one node that can be gone into.
@@ -124,55 +125,55 @@
   // have none.
   function divide(root, area, flat) {
     const scale = area / Math.max(1, root.size);
-    const tiles = new Map([[root.id, leaf(root, null)]]);
-    const open = [[root, 0]];
+    const tiles = new Map([[root.id, leaf(root, null, 0)]]);
+    const open = [tiles.get(root.id)];
     while (open.length && tiles.size < MOST_TILES) {
-      open.sort((a, b) => a[0].size - b[0].size);
-      const [node, depth] = open.pop();
+      open.sort((a, b) => a.node.size - b.node.size);
+      const tile = open.pop();
+      const { node, depth } = tile;
       const isClosed = depth >= DEEPEST || node.size * scale < FRAME_AREA || flat.has(node.id);
-      if (depth > 0 && isClosed) continue;
-      const seen = node.below.filter((below) => below.size * scale >= TILE_AREA);
-      const small = node.below.filter((below) => below.size * scale < TILE_AREA && below.size > 0);
-      if (!seen.length && !small.length) continue;
-      tiles.get(node.id).isFrame = true;
-      for (const below of seen) {
-        tiles.set(below.id, leaf(below, node.id));
-        open.push([below, depth + 1]);
-      }
-      if (small.length === 1) tiles.set(small[0].id, leaf(small[0], node.id));
-      if (small.length > 1) {
-        const gathered = gather(node, small);
-        tiles.set(gathered.id, leaf(gathered, node.id));
+      if ((depth > 0 && isClosed) || !node.below.some((below) => below.size > 0)) continue;
+      tile.isFrame = true;
+      for (const below of partsOf(node, scale, MOST_TILES - tiles.size)) {
+        tiles.set(below.id, leaf(below, node.id, depth + 1));
+        open.push(tiles.get(below.id));
       }
     }
     return [...tiles.values()];
   }
 
+  // What is in a tile, at most `room` of it; the smallest gathered.
+  function partsOf(node, scale, room) {
+    const below = node.below.filter((part) => part.size > 0).sort((a, b) => b.size - a.size);
+    const fits = below.filter((part) => part.size * scale >= TILE_AREA).length;
+    const seen = Math.max(1, Math.min(fits, room));
+    if (below.length <= seen + 1) return below;
+    return [...below.slice(0, seen), gather(node, below.slice(seen))];
+  }
+
   // The rows that the map draws.
   function rowsOf(tiles) {
     const bright = brightIds();
-    const isBright = (node) => !bright || bright.has(node.id);
-    return tiles.map(({ node, within, isFrame }) => ({
-      id: node.id,
-      within,
-      isFrame,
-      found: isBright(node) || (typeof node.id === "string" && node.below.some(isBright)),
-      size: isFrame ? 0 : node.size,
-      label: node.id === state.root ? node.path : node.name,
-      bytes: sizeText(node.size),
-      spoken: `${node.path}, ${sizeText(node.size)}`,
-      ...Object.fromEntries(VERDICTS.map((verdict) => [verdict, node[verdict]])),
-    }));
-  }
-
-  // The colours of the page, as the map takes them.
-  function theme() {
-    const style = getComputedStyle(document.documentElement);
-    const colours = { font: getComputedStyle(document.body).fontFamily, hidden: "url(#hatch)" };
-    for (const name of ["needed", "removable", "undecided", "frame", "line", "ink"]) {
-      colours[name] = style.getPropertyValue(`--${name}`).trim();
-    }
-    return colours;
+    const isBright = (node) =>
+      !bright || bright.has(node.id) || (typeof node.id === "string" && node.below.some(isBright));
+    return tiles.map(({ node, within, depth, isFrame }) => {
+      const parts = VERDICTS.filter((verdict) => node[verdict] > 0);
+      const faint = isFrame ? 0.35 : 0.25;
+      return {
+        id: node.id,
+        within,
+        isFrame,
+        isMixed: parts.length > 1,
+        fill: isFrame ? FRAMES[depth % 2] : parts[0],
+        opacity: isBright(node) ? 1 : faint,
+        size: isFrame ? 0 : node.size,
+        label: node.name,
+        heading: `${depth ? node.name : node.path} · ${sizeText(node.size)}`,
+        bytes: sizeText(node.size),
+        spoken: `${node.path}, ${sizeText(node.size)}`,
+        ...Object.fromEntries(VERDICTS.map((verdict) => [verdict, node[verdict]])),
+      };
+    });
   }
 
   // A fill that is told from the others without its colour, too.
@@ -201,8 +202,8 @@
   const size = () => [Math.floor(box.clientWidth), Math.floor(box.clientHeight)];
   const { view } = await vegaEmbed(byId("drawing"), data.spec, {
     mode: "vega", renderer: "svg", actions: false, ast: true, tooltip: false,
+    config: { text: { font: getComputedStyle(document.body).fontFamily } },
   });
-  view.signal("theme", theme());
 
   // A frame without room for its name and something below it.
   function isFlat(tile) {
@@ -253,7 +254,8 @@
   function group(by, root = 0) {
     state.by = by;
     document.querySelector(`#by input[value=${by}]`).checked = true;
-    go(root);
+    state.root = root;
+    state.chosen = null;
     search();
   }
 
@@ -343,7 +345,8 @@
   view.addEventListener("click", (event, item) => {
     if (item?.datum?.id !== undefined) enter(item.datum);
   });
-  view.addEventListener("mouseover", (event, item) => {
+  // Not "mouseover": a map that moves below a still mouse tells nothing.
+  view.addEventListener("mousemove", (event, item) => {
     if (item?.datum?.id !== undefined) tell(item.datum.id);
   });
   box.addEventListener("keydown", (event) => {
@@ -360,7 +363,6 @@
       byId("map-title").scrollIntoView({ block: "nearest" });
     });
   }
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => view.signal("theme", theme()).run());
   new ResizeObserver(draw).observe(box);
   draw();
   document.body.dataset.ready = "true";
