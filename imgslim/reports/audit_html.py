@@ -84,7 +84,7 @@ def render_audit(image: Image, audit: Audit, dirt: Dirt, view: View = OVERVIEW) 
 
     scripts = {"library": _library(), "program": _read("audit.js")}
     lines = finding_lines(dirt)
-    by = view.by or "dir"
+    by = view.by if view.by in GROUPINGS else "dir"
     rows = min(view.top or PAGE_ROWS, MAX_ROWS)
     return (
         _environment()
@@ -104,8 +104,9 @@ def render_audit(image: Image, audit: Audit, dirt: Dirt, view: View = OVERVIEW) 
             groupings=list(GROUPINGS.items()),
             by=by,
             advice=[_advice(row) for row in audit.advice[:rows]],
-        more_advice=len(audit.advice) - rows,
-        sections=[_section(section) for section in sections(audit, View("", rows))],
+            advised=size_text(audit.advised_bytes),
+            more_advice=len(audit.advice) - rows,
+            sections=[_section(section) for section in sections(audit, View("", rows))],
             dirt={"title": HEADING, "lines": lines[:rows], "hidden_rows": len(lines) - rows},
         )
     )
@@ -182,7 +183,7 @@ def _legend(audit: Audit) -> list[Mapping[str, object]]:
 
 
 def _advice(advice: Advice) -> Mapping[str, object]:
-    lines = advice.edit.splitlines()
+    lines = advice.edit.split("\n")
     edit = [cut(line.expandtabs(), MAX_EDIT) for line in lines[:MAX_EDIT_LINES]]
     if len(lines) > MAX_EDIT_LINES:
         edit.append("…")
@@ -192,6 +193,7 @@ def _advice(advice: Advice) -> Mapping[str, object]:
         "reason": advice.reason,
         "instruction": advice.instruction,
         "layer": advice.layer_index,
+        "packages": ", ".join(key.partition(":")[2] for key in advice.packages),
         "edit": "\n".join(edit),
     }
 
