@@ -251,6 +251,15 @@ def test_search_finds_a_path_and_shows_it(shown: Shown, big: Path) -> None:
     assert shown.search("") == [] and not shown.find("#results").is_displayed()
 
 
+def test_search_leads_to_the_grouping_that_has_the_name(shown: Shown, big: Path) -> None:
+    shown.open(big)
+    assert shown.search("CACHES and") == ["group by kind\n1 found"]
+    shown.find("#results button").click()
+    assert shown.find("#by input[value=kind]").is_selected()
+    (found,) = (button.text for button in shown.all("#results button"))
+    assert found.startswith("caches and package lists")
+
+
 def test_a_layer_of_the_bar_opens_the_map_there(shown: Shown, big: Path) -> None:
     shown.open(big)
     shown.all(".layers button")[1].click()

@@ -87,9 +87,15 @@
     return way;
   }
 
-  function matches(query) {
+  // Those whose own name has the words, or ends them: not all that lies below.
+  function matches(query, by = state.by) {
     const words = query.toLowerCase();
-    return nodes().filter((node) => node.id > 0 && !node.isRest && node.path.toLowerCase().includes(words));
+    const rows = mapBy(by);
+    return rows.filter((node) => {
+      if (node.id === 0 || node.isRest) return false;
+      const end = node.path.toLowerCase().lastIndexOf(words) + words.length;
+      return end >= words.length && (node.parent === 0 || end > rows[node.parent].path.length);
+    });
   }
 
   // The ids of all that is to stay bright: what was found, what lies in it, and the way there.
@@ -117,7 +123,8 @@
     const id = `small ${node.id}`;
     const name = `${small.length} small ones`;
     const path = `${node.path}: ${name}`;
-    nodes()[id] = { id, name, path, why: "", parent: node.id, below: small, ...sumUp(small) };
+    const sums = sumUp(small);
+    nodes()[id] = { id, name, path, why: "", parent: node.id, below: small, isGathered: true, ...sums };
     return nodes()[id];
   }
 
@@ -136,7 +143,7 @@
       tile.isFrame = true;
       for (const below of partsOf(node, scale, MOST_TILES - tiles.size)) {
         tiles.set(below.id, leaf(below, node.id, depth + 1));
-        open.push(tiles.get(below.id));
+        if (!below.isGathered) open.push(tiles.get(below.id));
       }
     }
     return [...tiles.values()];
@@ -155,7 +162,7 @@
   function rowsOf(tiles) {
     const bright = brightIds();
     const isBright = (node) =>
-      !bright || bright.has(node.id) || (typeof node.id === "string" && node.below.some(isBright));
+      !bright || bright.has(node.id) || (node.isGathered && node.below.some(isBright));
     return tiles.map(({ node, within, depth, isFrame }) => {
       const parts = VERDICTS.filter((verdict) => node[verdict] > 0);
       const faint = isFrame ? 0.35 : 0.25;
@@ -326,9 +333,21 @@
       const found = matches(state.query).sort((a, b) => b.size - a.size);
       const said = found.length ? `${found.length.toLocaleString("en")} found` : "nothing found that has a tile of its own";
       const more = found.length > MOST_RESULTS ? `, the largest ${MOST_RESULTS}:` : "";
-      results.replaceChildren(element("p", said + more), ...found.slice(0, MOST_RESULTS).map(result));
+      const shown = found.length ? found.slice(0, MOST_RESULTS).map(result) : foundElsewhere();
+      results.replaceChildren(element("p", said + more), ...shown);
     }
     draw();
+  }
+
+  // What only another grouping has a name for: a package, a kind, an instruction.
+  function foundElsewhere() {
+    const counts = Object.keys(data.maps).map((by) => [by, matches(state.query, by).length]);
+    return counts.filter(([, count]) => count > 0).map(([by, count]) => {
+      const label = document.querySelector(`#by input[value=${by}] + span`).textContent;
+      const button = element("button", "", { type: "button", onclick: () => group(by) });
+      button.append(element("span", `group by ${label.toLowerCase()}`), element("b", `${count.toLocaleString("en")} found`));
+      return button;
+    });
   }
 
   function result(node) {
