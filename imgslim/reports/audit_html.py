@@ -31,7 +31,7 @@ from imgslim.reports.audit_tables import (
     widest,
 )
 from imgslim.reports.dirt_text import HEADING, finding_lines
-from imgslim.reports.words import share_text, size_text
+from imgslim.reports.words import printable, share_text, size_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -42,7 +42,7 @@ GROUPINGS = {"dir": "Directory", "layer": "Layer", "package": "Package", "kind":
 PAGE_ROWS = 30
 """Rows of each table, unless the user says how many."""
 
-MAX_ROWS = 1000
+MAX_ROWS = 200
 """Rows of each table, whatever the user says: the page is to stay small."""
 
 MAX_LAYERS = 500
@@ -50,10 +50,10 @@ MAX_LAYERS = 500
 MAX_TEXT = 240
 """Characters of a cell."""
 
-MAX_EDIT = 4000
-"""Characters of a line of an edit, which people copy, and MAX_EDIT_LINES of those."""
+MAX_EDIT = 8000
+"""Characters of an edit, which people copy."""
 
-MAX_EDIT_LINES = 80
+MAX_ADVICE = 30
 
 _TITLES = {
     Verdict.NEEDED: "needed",
@@ -103,9 +103,9 @@ def render_audit(image: Image, audit: Audit, dirt: Dirt, view: View = OVERVIEW) 
             legend=_legend(audit),
             groupings=list(GROUPINGS.items()),
             by=by,
-            advice=[_advice(row) for row in audit.advice[:rows]],
+            advice=[_advice(row) for row in audit.advice[:MAX_ADVICE]],
             advised=size_text(audit.advised_bytes),
-            more_advice=len(audit.advice) - rows,
+            more_advice=len(audit.advice) - MAX_ADVICE,
             sections=[_section(section) for section in sections(audit, View("", rows))],
             dirt={"title": HEADING, "lines": lines[:rows], "hidden_rows": len(lines) - rows},
         )
@@ -183,10 +183,8 @@ def _legend(audit: Audit) -> list[Mapping[str, object]]:
 
 
 def _advice(advice: Advice) -> Mapping[str, object]:
-    lines = advice.edit.split("\n")
-    edit = [cut(line.expandtabs(), MAX_EDIT) for line in lines[:MAX_EDIT_LINES]]
-    if len(lines) > MAX_EDIT_LINES:
-        edit.append("…")
+    lines = [printable(line.expandtabs()) for line in advice.edit.split("\n")]
+    edit = "\n".join(lines)
     return {
         "title": advice.title,
         "size": size_text(advice.saved_bytes),
@@ -194,7 +192,7 @@ def _advice(advice: Advice) -> Mapping[str, object]:
         "instruction": advice.instruction,
         "layer": advice.layer_index,
         "packages": ", ".join(key.partition(":")[2] for key in advice.packages),
-        "edit": "\n".join(edit),
+        "edit": edit if len(edit) <= MAX_EDIT else f"{edit[:MAX_EDIT]}…",
     }
 
 
