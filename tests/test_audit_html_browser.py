@@ -132,7 +132,11 @@ class Shown:
         return [button.text for button in found if button.is_displayed()]
 
     def is_wider_than_its_window(self) -> bool:
-        return bool(self.js("return document.documentElement.scrollWidth > innerWidth"))
+        # Not innerWidth: of a page that is too wide, a phone's window shows more, and smaller.
+        shown, its_own = self.js(
+            "return ['scrollWidth', 'clientWidth'].map((name) => document.documentElement[name])"
+        )
+        return int(shown) > int(its_own)
 
 
 @pytest.fixture
