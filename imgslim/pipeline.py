@@ -334,8 +334,10 @@ def compare(
     on_progress: OnProgress | None = None,
 ) -> tuple[Image, Image, Comparison]:
     """What differs between the images at two locations, or what of it lies ``under`` a path; no
-    plan is derived. Secrets in the config and the history come out covered. Raises the errors of ``imgslim.errors`` for the locations, for damaged images,
-    and for a path that neither has.
+    plan is derived. Secrets in the config and the history come out covered.
+
+    Raises the errors of ``imgslim.errors`` for the locations, for damaged images, and for a path
+    that neither has.
     """
     if before == after == "-":
         raise UsageError("standard input cannot be both images", hint="name a file for one")
