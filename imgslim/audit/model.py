@@ -264,7 +264,7 @@ class BaseImage:
 
 
 class AdviceKind(StrEnum):
-    """What an edit of a Dockerfile does; of two that save the same file, the first has its bytes."""
+    """What an edit of a Dockerfile does."""
 
     JOIN = "join-runs"
     SAME_STEP = "same-step"
