@@ -8,7 +8,16 @@ from rich.table import Table
 from imgslim.audit.model import Audit
 from imgslim.dirt import Dirt
 from imgslim.model import Image
-from imgslim.reports.audit_tables import OVERVIEW, Column, Section, View, sections, summary_lines
+from imgslim.reports.advice import paint_advice
+from imgslim.reports.audit_tables import (
+    ADVICE,
+    OVERVIEW,
+    Column,
+    Section,
+    View,
+    sections,
+    summary_lines,
+)
 from imgslim.reports.console import Look, cell, draw, heading, indented, indented_text
 from imgslim.reports.dirt_text import paint_dirt
 from imgslim.reports.text import title_of
@@ -23,6 +32,8 @@ def render_audit(image: Image, audit: Audit, dirt: Dirt, look: Look, view: View 
         console.print(cell(title_of(image), "bold"))
         for line in summary_lines(audit):
             console.print(indented_text(line))
+        if view.by == ADVICE or (audit.advice and not view.by):
+            paint_advice(console, audit, look, view.rows)
         for section in sections(audit, view):
             _paint(console, section, look)
         if not view.by:

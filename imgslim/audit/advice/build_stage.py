@@ -48,8 +48,7 @@ def _packages(facts: Facts) -> Iterator[Draft]:
             f"package{'s' * (count != 1)} for a build stage",
             _packages_edit(facts, step, words, named),
             shares_of(files_of_packages(facts, one.layer_index, gone)),
-            reason="nothing that runs needs "
-            + ", ".join(facts.packages[key].name for key in sorted(gone)),
+            reason="nothing that runs needs them, nor what came with them alone",
             layer_index=one.layer_index,
             instruction=step.text,
             packages=tuple(sorted(gone)),

@@ -10,6 +10,8 @@ from imgslim.audit.advice.steps import Step
 from imgslim.audit.model import Advice, AdviceKind, BaseImage, Cell, Verdict, WastedFile
 from imgslim.model import Entry, Layer, Origin, Package
 
+_MOST_PATHS = 8
+
 
 class Stored(NamedTuple):
     """A stored file of the merged tree under the path that stands for it, as the account has it."""
@@ -101,6 +103,12 @@ def share_of(file: Stored | WastedFile) -> Share:
 
 def shares_of(files: Iterable[Stored | WastedFile]) -> tuple[Share, ...]:
     return tuple(map(share_of, files))
+
+
+def largest(files: Iterable[Stored | WastedFile]) -> tuple[str, ...]:
+    """The paths of the largest of ``files``."""
+    ranked = sorted(files, key=lambda file: (-file.size_bytes, file.path))
+    return tuple(file.path for file in ranked[:_MOST_PATHS])
 
 
 def by_layer(files: Iterable[Stored]) -> Iterator[tuple[int, list[Stored]]]:

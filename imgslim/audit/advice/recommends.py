@@ -34,8 +34,7 @@ def advise(facts: Facts) -> Iterator[Draft]:
             f"{one.layer_index}",
             _edit(facts, step.name, named),
             shares_of(files_of_packages(facts, one.layer_index, gone)),
-            reason="recommended by others, which do not depend on them: "
-            + ", ".join(facts.packages[key].name for key in sorted(gone)),
+            reason="others recommend them, and none that was asked for depends on them",
             layer_index=one.layer_index,
             instruction=step.text,
             packages=tuple(sorted(gone)),

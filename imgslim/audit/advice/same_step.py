@@ -11,13 +11,12 @@ import posixpath
 from collections.abc import Iterator, Sequence
 
 from imgslim.audit.advice.join import is_removing
-from imgslim.audit.advice.model import Draft, Facts, shares_of
+from imgslim.audit.advice.model import Draft, Facts, largest, shares_of
 from imgslim.audit.advice.scripts import Argv, commands_of
 from imgslim.audit.advice.steps import Step
 from imgslim.audit.model import AdviceKind, How, WastedFile
 from imgslim.model import Entry
 
-Pair = tuple[int, int]
 _MOST_LINES = 20
 """Lines of a ``.dockerignore`` beyond which what is deleted is no list any more."""
 
@@ -37,10 +36,9 @@ def advise(facts: Facts) -> Iterator[Draft]:
                 title,
                 edit,
                 shares_of(files),
-                reason=f"largest: {max(files, key=lambda file: file.size_bytes).path}",
                 layer_index=layer,
                 instruction=copying.text,
-                paths=_largest(files),
+                paths=largest(files),
             )
 
 
@@ -157,8 +155,3 @@ def _ignored(
 def _above(path: str) -> list[str]:
     parts = path.split("/")
     return ["/".join(parts[:depth]) or "/" for depth in range(1, len(parts))]
-
-
-def _largest(files: Sequence[WastedFile]) -> tuple[str, ...]:
-    ranked = sorted(files, key=lambda file: (-file.size_bytes, file.path))
-    return tuple(file.path for file in ranked[:8])
