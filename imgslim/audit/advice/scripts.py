@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from imgslim.runtimes.shell.invocation import is_shell, parse_invocation
 from imgslim.runtimes.shell.syntax import WORD_TYPES, parse_shell
 from imgslim.runtimes.syntax_trees import text_of
 from imgslim.wrappers import inner_commands
@@ -18,8 +19,6 @@ Argv = tuple[str, ...]
 
 _DEPTH = 4
 """Commands around commands that are followed: ``sudo env A=b sh -c …`` are three."""
-
-_SHELLS = ("/bin/sh", "-c")
 
 
 @lru_cache(maxsize=512)
@@ -46,11 +45,13 @@ def _commands(script: str, depth: int) -> Iterator[Argv]:
 
 def _unwrapped(argv: Argv, depth: int) -> Iterator[Argv]:
     yield (argv[0].rpartition("/")[2], *argv[1:])
-    for inner in inner_commands(argv, argv[0]) if depth else ():
-        if inner[:2] == _SHELLS:
-            yield from _commands(inner[2], depth - 1)
-        elif inner:
-            yield from _unwrapped(inner, depth - 1)
+    if not depth:
+        return
+    string = parse_invocation(argv).string if is_shell(argv[0], argv[0]) else None
+    if string is not None:
+        yield from _commands(string, depth - 1)
+    for inner in inner_commands(argv, argv[0]):
+        yield from _unwrapped(inner, depth - 1)
 
 
 def _words(node: Node) -> Iterator[str]:

@@ -1,0 +1,218 @@
+"""Advice followed: each kind's own edit, the image built again, the bytes that were promised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from imgslim.audit import Audit
+from imgslim.audit.model import AdviceKind
+from imgslim.auditing import audit
+from imgslim.pipeline import open_world
+from tests.advised import Source, edited
+from tests.builders import Order, Workshop, workshop
+from tests.engines import require_builder
+
+pytestmark = pytest.mark.engine
+
+TOLERANCE = 0.05
+BIG = bytes(range(256)) * 2000
+"""Half a megabyte."""
+
+DEBIAN, ALPINE, PYTHON = "debian:bookworm", "alpine:3.18", "python:3.11"
+LISTS = "rm -rf /var/lib/apt/lists/* /var/cache/apt/*"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A Dockerfile, and the kinds of advice that it is to get: ``edits`` of each."""
+
+    dockerfile: str
+    edits: Mapping[AdviceKind, int]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    base: str = ALPINE
+    builder: str = "docker"
+
+
+CASES = {
+    "what apt leaves behind": Case(
+        f"""\
+FROM {DEBIAN}
+RUN apt-get update && apt-get install -y --no-install-recommends netcat-traditional
+CMD ["nc", "-h"]
+""",
+        {AdviceKind.CLEAN: 5},
+        base=DEBIAN,
+    ),
+    "what pip leaves behind": Case(
+        f"""\
+FROM {PYTHON}
+RUN pip install --no-compile click
+CMD ["python3", "-m", "click"]
+""",
+        {AdviceKind.CLEAN: 1},
+        base=PYTHON,
+    ),
+    "what is only recommended": Case(
+        f"""\
+FROM {DEBIAN}
+RUN apt-get update && apt-get install -y curl && {LISTS}
+CMD ["curl", "--version"]
+""",
+        {AdviceKind.RECOMMENDS: 1},
+        base=DEBIAN,
+    ),
+    "packages that only build": Case(
+        f"""\
+FROM {DEBIAN}
+RUN apt-get update && apt-get install -y --no-install-recommends tcc libc6-dev bc && {LISTS}
+COPY hello.c /src/
+RUN tcc -o /usr/local/bin/hello /src/hello.c
+CMD ["sh", "-c", "hello; bc"]
+""",
+        {AdviceKind.BUILD_STAGE: 1},
+        {"hello.c": b'#include <stdio.h>\nint main(void) { puts("hello"); return 0; }\n'},
+        base=DEBIAN,
+    ),
+    "a toolchain without a package": Case(
+        f"""\
+FROM {ALPINE}
+COPY make.sh /src/
+RUN sh /src/make.sh
+CMD ["/usr/local/bin/program"]
+""",
+        {AdviceKind.BUILD_STAGE: 1},
+        {
+            "make.sh": b"mkdir -p /root/.rustup/toolchains/stable/bin && cd /usr/local/bin &&\n"
+            b"head -c 900000 /dev/urandom > /root/.rustup/toolchains/stable/bin/rustc &&\n"
+            b"printf '#!/bin/sh\\necho hello\\n' > program && chmod +x program\n"
+        },
+    ),
+    "what COPY brought": Case(
+        f"""\
+FROM {ALPINE}
+RUN mkdir -p /app/node_modules/x && cd /app/node_modules/x && head -c 512000 /dev/zero > index.js
+COPY . /app
+CMD ["/app/run.sh"]
+""",
+        {AdviceKind.DOCKERIGNORE: 1},
+        {
+            "run.sh": b"#!/bin/sh\nexec cat /app/node_modules/x/index.js\n",
+            "node_modules/x/index.js": bytes(512000),
+            ".git/HEAD": b"ref: refs/heads/main\n",
+            ".git/objects/pack/pack-1.pack": BIG,
+        },
+    ),
+    "what the next RUN deletes": Case(
+        f"""\
+FROM {ALPINE}
+RUN mkdir /data && head -c 3000000 /dev/zero > /data/download && head -c 9 /dev/zero > /data/kept
+COPY run.sh /
+RUN rm /data/download
+CMD ["/run.sh"]
+""",
+        {AdviceKind.JOIN: 1},
+        {"run.sh": b"#!/bin/sh\nexec cat /data/kept\n"},
+    ),
+    "what later RUNs store again": Case(
+        f"""\
+FROM {ALPINE}
+RUN mkdir /data && head -c 2000000 /dev/zero > /data/table
+LABEL between=harmless
+RUN chmod 600 /data/table
+RUN head -c 700000 /dev/zero > /data/part && cat /data/part >> /data/table && rm /data/part
+CMD ["cat", "/data/table"]
+""",
+        {AdviceKind.JOIN: 1},
+    ),
+    "an owner that is set later": Case(
+        f"""\
+FROM {ALPINE}
+COPY data /srv/data
+RUN chown -R 1000:1000 /srv/data
+CMD ["cat", "/srv/data/one"]
+""",
+        {AdviceKind.SAME_STEP: 1},
+        {"data/one": BIG, "data/in/two": BIG},
+    ),
+    "a mode that is set later": Case(
+        f"""\
+FROM {ALPINE}
+COPY data /srv/data
+RUN chmod -R 750 /srv/data
+CMD ["cat", "/srv/data/one"]
+""",
+        {AdviceKind.SAME_STEP: 1},
+        {"data/one": BIG, "data/in/two": BIG},
+        builder="buildkit",
+    ),
+    "an archive that is unpacked and deleted": Case(
+        f"""\
+FROM {ALPINE}
+COPY data.tar /tmp/
+RUN mkdir /data && tail -c 1000 /tmp/data.tar > /data/one && rm /tmp/data.tar
+CMD ["cat", "/data/one"]
+""",
+        {AdviceKind.SAME_STEP: 1},
+        {"data.tar": BIG},
+        builder="buildkit",
+    ),
+}
+
+
+@dataclass
+class Bench:
+    """The builders, each started when it is first asked for; numbers for archives."""
+
+    folder: Path
+    stack: ExitStack
+    made: dict[str, Workshop] = field(default_factory=dict)
+    count: int = 0
+
+    def build(self, source: Source, builder: str) -> Path:
+        require_builder(builder)
+        if builder not in self.made:
+            place = self.folder / builder
+            place.mkdir()
+            bases = dict.fromkeys([ALPINE] if builder != "docker" else [ALPINE, DEBIAN, PYTHON])
+            self.made[builder] = self.stack.enter_context(workshop(builder, place, bases))
+        self.count += 1
+        folder = self.folder / f"build-{self.count}"
+        for name, data in {**source.files, "../Dockerfile": source.text.encode()}.items():
+            path = folder / "context" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        archive = folder / "image.tar"
+        order = Order(folder / "Dockerfile", folder / "context")
+        self.made[builder].build(order, archive, f"imgslim-advised-{self.count}")
+        return archive
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with ExitStack() as stack:
+        yield Bench(tmp_path_factory.mktemp("advised"), stack)
+
+
+def audited(archive: Path, base: str) -> Audit:
+    with open_world(str(archive)) as opened:
+        return audit(opened, base=f"docker-daemon:{base}")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_edit_saves_what_it_promised(name: str, bench: Bench) -> None:
+    case = CASES[name]
+    source = Source.of(case.dockerfile, case.files)
+    before = audited(bench.build(source, case.builder), case.base)
+    advice = [row for row in before.advice if row.kind in case.edits]
+    promised = sum(row.saved_bytes for row in advice)
+    after = audited(bench.build(edited(source, advice), case.builder), case.base)
+    saved = before.weight.size_bytes - after.weight.size_bytes
+    print(name, promised, saved, [(r.kind, r.saved_bytes, r.title, r.edit) for r in before.advice])
+    assert {kind: sum(row.kind is kind for row in advice) for kind in case.edits} == case.edits
+    assert saved == pytest.approx(promised, rel=TOLERANCE)
+    assert [row.title for row in after.advice if row.kind in case.edits] == []
