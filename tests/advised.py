@@ -18,10 +18,11 @@ _LAYERS = ("RUN ", "COPY ", "ADD ", "WORKDIR ")
 
 @dataclass(frozen=True)
 class Source:
-    """A Dockerfile of one stage upon a base of one layer, and its context."""
+    """A Dockerfile of one stage upon a base of ``base_layers``, and its context."""
 
     lines: tuple[str, ...]
     files: Mapping[str, bytes]
+    base_layers: int = 1
 
     @classmethod
     def of(cls, text: str, files: Mapping[str, bytes] | None = None) -> Source:
@@ -32,8 +33,9 @@ class Source:
         return "\n".join(self.lines) + "\n"
 
     def place(self, layer: int) -> int:
-        """The line of the instruction that made a layer: the base has layer 0."""
-        return [n for n, line in enumerate(self.lines) if line.startswith(_LAYERS)][layer - 1]
+        """The line of the instruction that made a layer."""
+        places = [n for n, line in enumerate(self.lines) if line.startswith(_LAYERS)]
+        return places[layer - self.base_layers]
 
     def change(self, layer: int, change: Callable[[str], str]) -> Source:
         lines = list(self.lines)
@@ -119,7 +121,7 @@ def _stage(source: Source, match: re.Match[str]) -> tuple[Source, list[int]]:
     """The whole file as the build stage; the last one has the same without its COPYs and RUNs but
     the one that is to be there, with fewer words or not at all."""
     head = source.lines[0]
-    layer = int(match["layer"])
+    layer = int(re.findall(r"layer (\d+)", match["steps"])[0])
     kept = [line for line in source.lines[1:] if not line.startswith(_LAYERS)]
     words = (match["words"] or "").split()
     last = []
@@ -152,6 +154,6 @@ _EDITS: Mapping[str, Callable[[Source, re.Match[str]], tuple[Source, list[int]]]
     r"of the RUN of layer (?P<later>\d+)$": _copy_with,
     r"^leave out the COPY of layer (?P<layer>\d+), and write RUN (?P<mounts>--mount.*) in the RUN "
     r"of layer (?P<later>\d+), and leave its deletion out of": _mount,
-    r"^FROM \S+ AS build\n# the RUN of layer (?P<layer>\d+), and what it builds"
+    r"^FROM \S+ AS build\n# (?P<steps>[^\n]*), and what it builds"
     r"(?:, with (?P<words>[^\n]*))?\n.*": _stage,
 }

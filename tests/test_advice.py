@@ -9,7 +9,7 @@ import pytest
 
 from imgslim.audit.advice.scripts import commands_of
 from imgslim.audit.advice.steps import read_steps
-from imgslim.audit.model import Advice, AdviceKind, Audit, BaseImage
+from imgslim.audit.model import Advice, AdviceKind, Audit, BaseImage, Evidence
 from imgslim.layers import load_layers
 from imgslim.model import HistoryRow
 from tests.audits import audit_of
@@ -235,7 +235,7 @@ MADE: Tree = {"/usr/local/bin/app": File("app", mode=0o755)}
 def test_a_compiler_goes_to_a_build_stage(tmp_path: Path) -> None:
     keep = ["/usr/local/bin/app", "/usr/bin/bc"]
     history = [BASE, BUILD, "/bin/sh -c gcc app.c"]
-    base = BaseImage("debian:12", layer_count=1)
+    base = BaseImage("debian:12", evidence=Evidence.LOCAL, layer_count=1)
     audit = audit_of(tmp_path, BASE_TREE, GCC, MADE, history=history, keep=keep, base=base)
     advice = only(audit, AdviceKind.BUILD_STAGE)
     assert advice.packages == ("deb:cpp", "deb:gcc", "deb:libgomp")
@@ -278,7 +278,7 @@ def test_what_a_compiler_recommends_is_not_taken_from_it(tmp_path: Path) -> None
 
 
 def test_the_base_images_tools_ask_for_a_last_stage_without_it(tmp_path: Path) -> None:
-    base = BaseImage("gcc:13", layer_count=2)
+    base = BaseImage("gcc:13", evidence=Evidence.LOCAL, layer_count=2)
     history = [BASE, BUILD, "COPY app /usr/local/bin/app # buildkit"]
     audit = audit_of(
         tmp_path, BASE_TREE, GCC, MADE, history=history, keep=["/usr/local/bin/app"], base=base

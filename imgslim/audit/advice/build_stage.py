@@ -14,7 +14,8 @@ from imgslim.audit.advice.installed import (
 )
 from imgslim.audit.advice.model import Draft, Facts, Share, Stored, by_layer, shares_of
 from imgslim.audit.advice.steps import Step
-from imgslim.audit.model import AdviceKind, Verdict
+from imgslim.audit.model import AdviceKind, Evidence, Verdict
+from imgslim.sources.reference import is_reference
 
 _KINDS = frozenset(("toolchain", "headers", "static-libraries"))
 _SYSTEM = ("deb:", "apk:", "rpm:")
@@ -74,7 +75,7 @@ def left_out(facts: Facts, one: Installation) -> tuple[Set[str], Set[str], Set[s
 
 
 def _packages_edit(facts: Facts, step: Step, words: Sequence[str], named: Set[str]) -> str:
-    base = facts.base.reference or "…"
+    base = _base_name(facts)
     lines = [
         f"FROM {base} AS build",
         f"# {step.name}, and what it builds, with {' '.join(words)}",
@@ -96,29 +97,35 @@ def _trees(facts: Facts) -> Iterator[Draft]:
         and file.verdict is Verdict.REMOVABLE
         and (not file.package or file.unit in ("Go toolchain", "Rust toolchain"))
     ]
-    for index, files in by_layer(found):
-        step = facts.steps[index]
-        if step.in_base:
-            continue
-        tops = _tops(files)
-        units = sorted({file.unit or file.kind.replace("-", " ") for file in files})
-        base = facts.base.reference or "…"
-        lines = (
-            f"FROM {base} AS build",
-            f"# {step.name}, and what it builds",
-            f"FROM {base}",
-            f"# without {', '.join(tops[:_MOST_COPIES])}",
-            *_copies(facts, index),
-        )
-        yield Draft(
-            AdviceKind.BUILD_STAGE,
-            f"{_listed(units)} in layer {index} only build: for a build stage",
-            "\n".join(lines),
-            shares_of(files),
-            layer_index=index,
-            instruction=step.text,
-            paths=tops,
-        )
+    own = [file for file in found if not facts.steps[file.layer_index].in_base]
+    if not own:
+        return
+    tops = _tops(own)
+    steps = [facts.steps[index] for index, _ in by_layer(own)]
+    units = sorted({file.unit or file.kind.replace("-", " ") for file in own})
+    base = _base_name(facts)
+    lines = (
+        f"FROM {base} AS build",
+        f"# {_listed([step.name for step in steps])}, and what it builds",
+        f"FROM {base}",
+        f"# without {_listed(tops)}",
+        *_copies(facts, steps[0].layer_index),
+    )
+    yield Draft(
+        AdviceKind.BUILD_STAGE,
+        f"{_listed(units)} only build{'s' * (len(units) == 1)}: for a build stage",
+        "\n".join(lines),
+        shares_of(own),
+        layer_index=steps[0].layer_index if len(steps) == 1 else None,
+        instruction=steps[0].text if len(steps) == 1 else "",
+        paths=tops,
+    )
+
+
+def _base_name(facts: Facts) -> str:
+    """What stands behind FROM, "…" where the image does not say it."""
+    name = facts.base.reference.removeprefix("docker-daemon:")
+    return name if is_reference(name) and facts.base.evidence is not Evidence.NONE else "…"
 
 
 def _base(facts: Facts) -> Iterator[Draft]:
@@ -130,7 +137,7 @@ def _base(facts: Facts) -> Iterator[Draft]:
     size = sum(cell.size_bytes for cell in tools)
     if not size or size < LEAST_BASE_SHARE * sum(cell.size_bytes for cell in cells):
         return
-    base = facts.base.reference or "…"
+    base = _base_name(facts)
     names = sorted({cell.package.partition(":")[2] or cell.unit or cell.kind for cell in tools})
     shares = [
         Share(cell.layer_index, f"{index}", cell.size_bytes, cell.file_count)
