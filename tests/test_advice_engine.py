@@ -26,6 +26,10 @@ BIG = bytes(range(256)) * 2000
 DEBIAN, ALPINE, PYTHON = "debian:bookworm", "alpine:3.18", "python:3.11"
 LISTED = "imgslim-advised-base"
 """Debian with its package lists: they are fetched once, and are a base image's."""
+_LISTED = f"""\
+FROM {DEBIAN}
+RUN echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/quick && apt-get update
+"""
 
 
 @dataclass(frozen=True)
@@ -194,7 +198,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    build("docker", f"FROM {DEBIAN}\nRUN apt-get update\n", LISTED)
+    build("docker", _LISTED, LISTED)
     with ExitStack() as stack:
         stack.callback(remove_image, LISTED)
         yield Bench(tmp_path_factory.mktemp("advised"), stack)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -65,7 +66,7 @@ def paint_advice(console: Console, audit: Audit, look: Look, top: int) -> None:
         console.print(cell(f"  … and {words} more, {rest}: --by advice shows them", "dim"))
 
 
-def _lines(advice: Advice, look: Look) -> Iterator[Text]:
+def _lines(advice: Advice, look: Look) -> Iterator[Text | Padding]:
     if advice.instruction:
         made_by = cell(advice.instruction, "dim")
         if not look.verbose:
@@ -75,7 +76,7 @@ def _lines(advice: Advice, look: Look) -> Iterator[Text]:
         yield cell(packages_text(advice, None if look.verbose else SHOWN_PACKAGES), "dim")
     first, *others = advice.edit.split("\n")
     yield cell(f"→ {first}")
-    yield from (cell(f"  {line}") for line in others)
+    yield from (Padding(cell(line), (0, 0, 0, 2)) for line in others)
 
 
 def markdown_lines(audit: Audit, top: int) -> Iterator[str]:

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from imgslim.audit.advice.installed import (
     Installation,
     files_of_packages,
+    idle_tools,
     installations,
+    outermost,
     reached,
 )
 from imgslim.audit.advice.model import Draft, Facts, Share, Stored, by_layer, shares_of
@@ -60,18 +62,15 @@ def left_out(facts: Facts, one: Installation) -> tuple[Set[str], Set[str], Set[s
     """(the tools that were asked for and nothing needs, all packages that go with them, those that
     have to be asked for in their place)."""
     packages = facts.packages
-    tools = {key for key in one.asked if facts.is_tool(key)} - one.needed
+    tools = idle_tools(facts, one)
     others = packages.keys() - one.packages
     wanted = reached(packages, others) | reached(
         packages, one.asked - tools, recommends=one.recommends
     )
-    named = one.needed - wanted
-    named -= {
-        key for other in named for key in reached(packages, [other]) - {other} if key in named
-    }
-    kept = wanted | reached(packages, named)
     came = reached(packages, tools, among=one.packages, recommends=one.recommends)
-    return tools - kept, came - kept, named & came
+    named = outermost(packages, (one.needed & came) - wanted)
+    kept = wanted | reached(packages, named)
+    return tools - kept, came - kept, named
 
 
 def _packages_edit(facts: Facts, step: Step, words: Sequence[str], named: Set[str]) -> str:

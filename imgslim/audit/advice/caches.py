@@ -1,4 +1,4 @@
-"""Caches that a RUN leaves behind: the flag or the command that keeps them out of its layer."""
+"""Caches and repositories that a RUN leaves behind: what keeps them out of its layer."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from imgslim.audit.advice.steps import Step
 from imgslim.audit.model import AdviceKind, Verdict
 from imgslim.tables import load_table
 
+_KINDS = ("caches", "vcs")
 _MOST_TOPS = 8
 """Directories that one command names."""
 
 
 def advise(facts: Facts) -> Iterator[Draft]:
     """For each layer and each cache in it, the edit of the RUN."""
-    caches = [file for file in facts.files if file.kind == "caches" and _may_go(file)]
+    caches = [file for file in facts.files if file.kind in _KINDS and _may_go(file)]
     for index, files in by_layer(caches):
         step = facts.steps[index]
         units: dict[str, list[Stored]] = {}
@@ -44,7 +45,7 @@ def _draft(facts: Facts, step: Step, unit: str, files: Sequence[Stored]) -> Draf
         return None
     return Draft(
         AdviceKind.CLEAN,
-        f"{step.name} leaves {_named(unit)}",
+        f"{step.name} leaves {_named(unit, files[0].kind)}",
         edit,
         shares_of(files),
         layer_index=step.layer_index,
@@ -53,7 +54,9 @@ def _draft(facts: Facts, step: Step, unit: str, files: Sequence[Stored]) -> Draf
     )
 
 
-def _named(unit: str) -> str:
+def _named(unit: str, kind: str) -> str:
+    if kind == "vcs":
+        return f"the history of a repository ({unit})"
     article = "" if unit.endswith("s") else "a " if unit[:1].lower() not in "aeiou" else "an "
     return f"{article}{unit}"
 

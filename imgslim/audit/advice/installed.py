@@ -85,6 +85,17 @@ def reached(
     return found
 
 
+def outermost(packages: Mapping[str, Package], keys: Set[str]) -> set[str]:
+    """Those of ``keys`` on which no other of them depends."""
+    inner = {one for key in keys for one in reached(packages, (key,)) - {key}}
+    return {key for key in keys if key not in inner} or set(keys)
+
+
+def idle_tools(facts: Facts, one: Installation) -> set[str]:
+    """The tools for building that were asked for, and that nothing which runs needs."""
+    return {key for key in one.asked if facts.is_tool(key)} - one.needed
+
+
 def files_of_packages(facts: Facts, layer_index: int, keys: Set[str]) -> list[Stored]:
     """The files of a layer that are there because these packages are: their own, the bytecode of
     their modules, and dpkg's records of them. What the plan keeps is not among them."""

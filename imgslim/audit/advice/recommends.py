@@ -8,7 +8,9 @@ from collections.abc import Iterator, Set
 from imgslim.audit.advice.installed import (
     Installation,
     files_of_packages,
+    idle_tools,
     installations,
+    outermost,
     reached,
 )
 from imgslim.audit.advice.model import Draft, Facts, shares_of
@@ -32,7 +34,7 @@ def advise(facts: Facts) -> Iterator[Draft]:
             AdviceKind.RECOMMENDS,
             f"--no-install-recommends leaves {count:,} package{'s' * (count != 1)} out of layer "
             f"{one.layer_index}",
-            _edit(facts, step.name, named),
+            _edit(facts, one, named),
             shares_of(files_of_packages(facts, one.layer_index, gone)),
             reason="others recommend them, and none that was asked for depends on them",
             layer_index=one.layer_index,
@@ -44,27 +46,25 @@ def advise(facts: Facts) -> Iterator[Draft]:
 def left_out(facts: Facts, one: Installation) -> tuple[Set[str], Set[str]]:
     """(the packages that would not come, those that have to be named to come all the same).
 
-    What tools for building recommend stays: a compiler without its libc6-dev compiles nothing, and
-    both go with the build stage.
+    What comes with tools for building alone is not among them: a compiler without the libc6-dev
+    that it recommends compiles nothing, and all of it goes with the build stage.
     """
     packages = facts.packages
-    others = packages.keys() - one.packages
-    tools = {key for key in one.asked if facts.is_tool(key)}
-    came = reached(packages, one.asked - tools, among=one.packages, recommends=True)
-    with_tools = reached(packages, tools, among=one.packages, recommends=True)
-    depended = reached(packages, (one.asked | others))
-    named = one.needed - depended
-    named -= {
-        key for other in named for key in reached(packages, [other]) - {other} if key in named
-    }
-    kept = depended | reached(packages, named)
-    gone = {key for key in came - kept - with_tools if not facts.is_tool(key)}
-    return gone, named
+    asked = one.asked - idle_tools(facts, one)
+    came = reached(packages, asked, among=one.packages, recommends=True)
+    depended = reached(packages, asked | (packages.keys() - one.packages))
+    named = outermost(packages, (one.needed & came) - depended)
+    return came - depended - reached(packages, named), named
 
 
-def _edit(facts: Facts, name: str, named: Set[str]) -> str:
-    edit = f"add `--no-install-recommends` to `apt-get install` in {name}"
-    if not named:
-        return edit
-    words = " ".join(sorted(facts.packages[key].name for key in named))
-    return f"{edit}, and to its packages, for the program needs them: {words}"
+def _edit(facts: Facts, one: Installation, named: Set[str]) -> str:
+    edit = (
+        f"add `--no-install-recommends` to `apt-get install` in {facts.steps[one.layer_index].name}"
+    )
+    if named:
+        words = " ".join(sorted(facts.packages[key].name for key in named))
+        edit += f", and to its packages, for the program needs them: {words}"
+    tools = sorted(facts.packages[key].name for key in idle_tools(facts, one))
+    if tools:
+        edit += f" (of the last stage: what builds may need what {' '.join(tools)} recommend)"
+    return edit
