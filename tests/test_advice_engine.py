@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -12,10 +13,11 @@ import pytest
 from imgslim.audit import Audit
 from imgslim.audit.model import AdviceKind
 from imgslim.auditing import audit
+from imgslim.cli.app import run
 from imgslim.pipeline import open_world
 from tests.advised import Source, edited
 from tests.builders import Order, Workshop, workshop
-from tests.engines import build, remove_image, require_builder
+from tests.engines import build, build_in, remove_image, require_builder
 
 pytestmark = pytest.mark.engine
 
@@ -130,6 +132,7 @@ RUN head -c 700000 /dev/zero > /data/part && cat /data/part >> /data/table && rm
 CMD ["cat", "/data/table"]
 """,
         {AdviceKind.JOIN: 1},
+        builder="buildah",
     ),
     "an owner that is set later": Case(
         f"""\
@@ -204,22 +207,49 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         yield Bench(tmp_path_factory.mktemp("advised"), stack)
 
 
-def audited(archive: Path, base: str) -> Audit:
-    with open_world(str(archive)) as opened:
-        return audit(opened, base=f"docker-daemon:{base}")
+def audited(location: str, base: str | None) -> Audit:
+    with open_world(location) as opened:
+        return audit(opened, base=base and f"docker-daemon:{base}")
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_an_edit_saves_what_it_promised(name: str, bench: Bench) -> None:
     case = CASES[name]
     source = Source.of(case.dockerfile, case.files)
-    before = audited(bench.build(source, case.builder), case.base)
+    before = audited(str(bench.build(source, case.builder)), case.base)
     advice = [row for row in before.advice if row.kind in case.edits]
     source = replace(source, base_layers=before.base.layer_count or 0)
     promised = sum(row.saved_bytes for row in advice)
-    after = audited(bench.build(edited(source, advice), case.builder), case.base)
+    after = audited(str(bench.build(edited(source, advice), case.builder)), case.base)
     saved = before.weight.size_bytes - after.weight.size_bytes
-    print(name, promised, saved, [(r.kind, r.saved_bytes, r.title, r.edit) for r in before.advice])
     assert {kind: sum(row.kind is kind for row in advice) for kind in case.edits} == case.edits
     assert saved == pytest.approx(promised, rel=TOLERANCE)
     assert [row.title for row in after.advice if row.kind in case.edits] == []
+
+
+def test_a_base_with_tools_gives_way_to_a_last_stage_without_it(tmp_path: Path) -> None:
+    base, fat, slim = (f"imgslim-advised-{name}" for name in ("tools", "fat", "slim"))
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "run.sh").write_bytes(b"#!/bin/sh\necho hello\n")
+    (context / "run.sh").chmod(0o755)
+    source = context / "Dockerfile"
+    source.write_text(f'FROM {base}\nCOPY run.sh /app/\nCMD ["/app/run.sh"]\n')
+    try:
+        tools = f"FROM {ALPINE}\nCOPY rustc /root/.rustup/toolchains/stable/bin/\n"
+        build("docker", tools, base, files={"rustc": BIG * 4})
+        build_in(context, source, fat)
+        before = audited(f"docker-daemon:{fat}", base)
+        advice = [row for row in before.advice if row.kind is AdviceKind.BUILD_STAGE]
+        command = re.search("`(imgslim rewrite .*)`", advice[0].edit)
+        assert command
+        words = [fat if word == "IMAGE" else word for word in command[1].split()[1:]]
+        written = context / "Dockerfile.slim"
+        assert run([*words[:-1], str(source), "-o", str(written), "--quiet"]) == 0
+        build_in(context, written, slim)
+        after = audited(f"docker-daemon:{slim}", None)
+    finally:
+        remove_image(slim, fat, base)
+    saved = before.weight.size_bytes - after.weight.size_bytes
+    assert saved == pytest.approx(advice[0].saved_bytes, rel=TOLERANCE)
+    assert after.advice == ()

@@ -74,6 +74,8 @@ def _lines(advice: Advice, look: Look) -> Iterator[Text | Padding]:
         yield made_by
     if advice.packages:
         yield cell(packages_text(advice, None if look.verbose else SHOWN_PACKAGES), "dim")
+    if look.verbose and advice.reason:
+        yield cell(advice.reason, "dim")
     first, *others = advice.edit.split("\n")
     yield cell(f"→ {first}")
     yield from (Padding(cell(line), (0, 0, 0, 2)) for line in others)
