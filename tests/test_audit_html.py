@@ -187,10 +187,10 @@ def test_advice_is_shown_with_its_edit(tmp_path: Path) -> None:
     image = make_image(tmp_path, LAYERS)
     audit = audit_of(tmp_path, *LAYERS)
     without = Page(render_audit(image, audit, Dirt((), ())))
-    assert "What to change" not in without.text
+    assert "of the Dockerfile, " not in without.text
     page = Page(render_audit(image, replace(audit, advice=(ADVICE, ADVICE)), Dirt((), ())))
     assert ADVICE.title in page.text and ADVICE.reason in page.text and "5.0 kB" in page.text
-    assert "10.0 kB less" in page.text and "curl, <i>" in page.text
+    assert "2 edits of the Dockerfile, 10.0 kB in all" in page.text and "curl, <i>" in page.text
     assert "RUN pip install x \\\n        && rm -rf /root/.cache # <i>" in page.words
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from imgslim.audit.accounting import MAX_FILES as MAX_FILES
-from imgslim.audit.accounting import Bookkeeper
+from imgslim.audit.accounting import Account, Bookkeeper
+from imgslim.audit.advice import find_advice
+from imgslim.audit.advice.installed import brings_recommended, read_automatic
+from imgslim.audit.advice.model import Facts
+from imgslim.audit.advice.steps import read_steps
 from imgslim.audit.duplicates import find_duplicates
 from imgslim.audit.efficiency import measure_efficiency
 from imgslim.audit.instructions import instruction as instruction
@@ -49,11 +53,21 @@ def audit_image(
     names = find_names(layers, world.rootfs)
     ownership = Ownership(world)
     kinds = Kinds(world.packages.packages.get)
-    book = Bookkeeper(ownership, kinds, origin_of, Fate(plan), names, under, max_files)
+    base = base or BaseImage()
+    book = Bookkeeper(
+        ownership,
+        kinds,
+        origin_of,
+        Fate(plan),
+        names,
+        under,
+        base_count=base.layer_count or 0,
+        max_files=max_files,
+    )
     book.enter(stored_files(layers))
     wasted = _enter_waste(book, kinds, layers, world.rootfs, under)
     account = book.close(explain)
-    cells, base = account.cells, base or BaseImage()
+    cells = account.cells
     return Audit(
         under=under,
         weight=weigh(cells),
@@ -71,6 +85,36 @@ def audit_image(
         else None,
         cells=cells,
         no_plan="" if plan is not None else no_plan,
+        advice=find_advice(
+            _facts(world, layers, account, wasted, base, kinds, origin_of, plan is not None)
+        ),
+    )
+
+
+def _facts(
+    world: World,
+    layers: Sequence[Layer],
+    account: Account,
+    wasted: Sequence[WastedFile],
+    base: BaseImage,
+    kinds: Kinds,
+    origin_of: Callable[[str], Origin],
+    has_plan: bool,
+) -> Facts:
+    packages = world.packages.packages
+    return Facts(
+        layers=layers,
+        steps=read_steps(layers, world.history, base.layer_count),
+        files=account.own,
+        wasted=wasted,
+        cells=account.cells,
+        base=base,
+        has_plan=has_plan,
+        packages=packages,
+        automatic=read_automatic(world.rootfs, packages),
+        recommends=brings_recommended(world.rootfs),
+        origin_of=origin_of,
+        is_tool=kinds.is_tool,
     )
 
 

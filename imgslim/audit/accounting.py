@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heappush, heapreplace
 
+from imgslim.audit.advice.model import Stored
 from imgslim.audit.kinds import Kinds, NamedKind
 from imgslim.audit.model import Cell, FileAudit, Verdict
 from imgslim.audit.needed import Explain, Fate
@@ -23,11 +24,13 @@ _Ranked = tuple[int, str, int, str, NamedKind, Verdict, int]
 @dataclass(frozen=True, slots=True)
 class Account:
     """``cells`` in the order of layer, directory and the other fields; ``largest`` the largest
-    files of the tree; ``hidden`` the stored files that are not in it."""
+    files of the tree; ``hidden`` the stored files that are not in it; ``own`` those of the tree
+    that are not in the base's layers."""
 
     cells: tuple[Cell, ...]
     largest: tuple[FileAudit, ...]
     hidden: tuple[Entry, ...]
+    own: tuple[Stored, ...]
 
 
 class Bookkeeper:
@@ -41,6 +44,7 @@ class Bookkeeper:
         fate: Fate,
         names: Names,
         under: str = "/",
+        base_count: int = 0,
         max_files: int = MAX_FILES,
     ) -> None:
         self._ownership = ownership
@@ -54,6 +58,8 @@ class Bookkeeper:
         self._examples: dict[_Key, tuple[int, str]] = {}
         self._largest: list[_Ranked] = []
         self._hidden: list[Entry] = []
+        self._base_count = base_count
+        self._own: list[Stored] = []
 
     def enter(self, stored: Iterable[Entry]) -> None:
         """Count ``stored``, each once."""
@@ -93,7 +99,7 @@ class Bookkeeper:
             )
             for size, path, layer_index, owner, kind, verdict, kept in ranked
         )
-        return Account(cells, largest, tuple(self._hidden))
+        return Account(cells, largest, tuple(self._hidden), tuple(self._own))
 
     @property
     def hidden(self) -> Sequence[Entry]:
@@ -118,6 +124,8 @@ class Bookkeeper:
             self._add(key, kept, 1, path)
         else:
             self._add(key, size, 1, path)
+        if entry.layer_index >= self._base_count:
+            self._own.append(Stored(entry, path, owner, *kind, verdict))
         self._rank((size, path, entry.layer_index, owner, kind, verdict, kept))
 
     def _stands_for(self, entry: Entry, names: tuple[str, ...]) -> tuple[str, str, Origin]:

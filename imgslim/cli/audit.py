@@ -35,7 +35,7 @@ FORMATS = ("table", "json", "markdown", "csv", "html")
 by_option = click.option(
     "--by",
     cls=options.RunOption,
-    type=click.Choice(["layer", "package", "kind", "dir"]),
+    type=click.Choice(["layer", "package", "kind", "dir", "advice"]),
     help="One table in place of the overview.",
 )
 top_option = click.option(
@@ -116,6 +116,7 @@ def command(
     caches, toolchains …), by package (deb, apk, rpm, PyPI, npm, gem, jar, Go program), by
     directory; what a later layer deletes or overwrites counts apart, with both instructions. An
     image of which nothing says what it runs is weighed too, without what is needed.
+    Advice names edits of the Dockerfile, each with the bytes that it saves on this very image.
     And what should be in no image: setuid programs, files that everyone may write, histories,
     private keys, logins, tokens in the config or the history; also what a later layer deleted.
     """

@@ -20,6 +20,7 @@ from imgslim.audit.model import Advice, Audit, Verdict, Weight
 from imgslim.dirt import Dirt
 from imgslim.errors import UsageError
 from imgslim.model import Image
+from imgslim.reports.advice import advice_title, notes, packages_text
 from imgslim.reports.audit_map import cut, draw_map, page_json
 from imgslim.reports.audit_tables import (
     OVERVIEW,
@@ -104,7 +105,8 @@ def render_audit(image: Image, audit: Audit, dirt: Dirt, view: View = OVERVIEW) 
             groupings=list(GROUPINGS.items()),
             by=by,
             advice=[_advice(row) for row in audit.advice[:MAX_ADVICE]],
-            advised=size_text(audit.advised_bytes),
+            advice_title=advice_title(audit),
+            advice_notes=list(notes(audit)),
             more_advice=len(audit.advice) - MAX_ADVICE,
             sections=[_section(section) for section in sections(audit, View("", rows))],
             dirt={"title": HEADING, "lines": lines[:rows], "hidden_rows": len(lines) - rows},
@@ -191,7 +193,7 @@ def _advice(advice: Advice) -> Mapping[str, object]:
         "reason": advice.reason,
         "instruction": advice.instruction,
         "layer": advice.layer_index,
-        "packages": ", ".join(key.partition(":")[2] for key in advice.packages),
+        "packages": packages_text(advice, None),
         "edit": edit if len(edit) <= MAX_EDIT else f"{edit[:MAX_EDIT]}…",
     }
 

@@ -21,6 +21,9 @@ from imgslim.reports.words import count_text, share_text, size_text
 
 T = TypeVar("T")
 
+ADVICE = "advice"
+"""What ``--by`` calls the advice, which is a list and no table."""
+
 BAR_WIDTH = 10
 OVERVIEW_ROWS = 8
 """Rows of each table of the overview, unless the user says how many."""
@@ -42,8 +45,8 @@ _UNDONE = {
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What of an audit is to be seen: one table ``by`` "layer", "package", "kind" or "dir" ("": an
-    overview), and ``top`` rows of each (None: a few)."""
+    """What of an audit is to be seen: one table ``by`` "layer", "package", "kind" or "dir", or
+    ADVICE ("": an overview), and ``top`` rows of each (None: a few)."""
 
     by: str = ""
     top: int | None = None
@@ -143,7 +146,8 @@ def sections(audit: Audit, view: View) -> Iterator[Section]:
         "dir": directory_section,
     }
     if view.by:
-        yield tables[view.by](audit, view.rows)
+        if view.by in tables:
+            yield tables[view.by](audit, view.rows)
         return
     yield layer_section(audit, max(view.rows, OVERVIEW_ROWS))
     if audit.undone:

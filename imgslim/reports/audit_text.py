@@ -8,7 +8,9 @@ from rich.table import Table
 from imgslim.audit.model import Audit
 from imgslim.dirt import Dirt
 from imgslim.model import Image
+from imgslim.reports.advice import paint_advice
 from imgslim.reports.audit_tables import (
+    ADVICE,
     OVERVIEW,
     Column,
     Section,
@@ -31,6 +33,8 @@ def render_audit(image: Image, audit: Audit, dirt: Dirt, look: Look, view: View 
         console.print(cell(title_of(image), "bold"))
         for line in summary_lines(audit):
             console.print(indented_text(line))
+        if view.by == ADVICE or (audit.advice and not view.by):
+            paint_advice(console, audit, look, view.rows)
         for section in sections(audit, view):
             _paint(console, section, look)
         if not view.by:
