@@ -8,7 +8,7 @@
   const DEEPEST = 5;
   // Pixels: a frame with tiles in it, and the least tile.
   const FRAME_AREA = 4200;
-  const TILE_AREA = 220;
+  const TILE_AREA = 400;
   const LEAST_FRAME = 40;
   const FRAMES = ["var(--frame)", "var(--line)"];
   const MOST_RESULTS = 40;
