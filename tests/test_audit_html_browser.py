@@ -219,11 +219,15 @@ def test_keys_go_in_and_out(shown: Shown, big: Path) -> None:
     shown.press(Keys.ENTER)
     first = shown.depth()
     assert first > 1 and chosen.endswith(shown.place())
-    shown.press(Keys.ARROW_DOWN, Keys.ENTER)
-    second = shown.depth()
-    assert second > first
+    shown.press(Keys.ARROW_DOWN)
+    below = shown.find("#details b").text
+    assert below != chosen
+    shown.press(Keys.ARROW_RIGHT)
+    assert shown.find("#details b").text not in (below, chosen)
     shown.press(Keys.ESCAPE)
-    assert shown.depth() == second - 1
+    assert shown.depth() == first - 1
+    shown.press(Keys.ENTER)
+    assert shown.depth() > 1
     shown.press(Keys.HOME)
     assert shown.depth() == 1 and shown.tiles() == before
 
