@@ -170,7 +170,7 @@ def test_the_elements_are_there(shown: Shown, big: Path) -> None:
     assert len(shown.all(".layers button")) == 2
     assert {row.text.split()[0] for row in shown.all(".legend li")} == {"needed", "removable"}
     assert len(shown.all("#by input")) == 4 and shown.find("#search").is_displayed()
-    assert 30 < len(shown.tiles()) <= 301
+    assert 30 < len(shown.tiles()) <= 201
     assert len(set(shown.colours(".leaves-of-map path", "fill"))) == 2
     assert len(shown.all("section.table table")) >= 4
 
@@ -219,11 +219,15 @@ def test_keys_go_in_and_out(shown: Shown, big: Path) -> None:
     shown.press(Keys.ENTER)
     first = shown.depth()
     assert first > 1 and chosen.endswith(shown.place())
-    shown.press(Keys.ARROW_DOWN, Keys.ENTER)
-    second = shown.depth()
-    assert second > first
+    shown.press(Keys.ARROW_DOWN)
+    below = shown.find("#details b").text
+    assert below != chosen
+    shown.press(Keys.ARROW_RIGHT)
+    assert shown.find("#details b").text not in (below, chosen)
     shown.press(Keys.ESCAPE)
-    assert shown.depth() == second - 1
+    assert shown.depth() == first - 1
+    shown.press(Keys.ENTER)
+    assert shown.depth() > 1
     shown.press(Keys.HOME)
     assert shown.depth() == 1 and shown.tiles() == before
 
@@ -320,8 +324,7 @@ def test_names_that_are_code_do_not_run(shown: Shown, hostile: Path) -> None:
     shown.js("window.ran = () => { window.hasRun = true; }")
     for by in ("layer", "package", "kind", "dir"):
         shown.group(by)
-        for name in HOSTILE[:3]:
-            assert len(shown.search(name)) > 0
+        assert len(shown.search(HOSTILE[0])) > 0
     shown.search("")
     labels = " ".join(shown.tiles())
     frames = " ".join(text.text for text in shown.all("section.table td"))
@@ -344,11 +347,9 @@ def test_how_long_a_click_takes(
         assert shown.depth() > 1
         shown.press(Keys.HOME)
     clicks = [row for row in shown.js("return window.timings") if row[0] == "click"]
-    picture, script = (max((row[place] for row in clicks), default=0) for place in (1, 2))
+    pictures = sorted(max(16, row[1]) for row in clicks) or [16]
+    script = max((row[2] for row in clicks), default=0)
     with capsys.disabled():
-        print(
-            f"\n{PATHS:,} paths, a page of {big.stat().st_size:,} bytes; the slowest of 8 clicks:"
-        )
-        print(
-            f"{picture or 16:.0f} ms to the next picture, {script:.0f} ms of it in the page's code"
-        )
+        print(f"\n{PATHS:,} paths, a page of {big.stat().st_size:,} bytes: from a click to the")
+        print(f"picture that answers it {pictures[0]:.0f} to {pictures[-1]:.0f} ms", end=", ")
+        print(f"at most {script:.0f} ms of them in the page's own code")

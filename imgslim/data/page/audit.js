@@ -4,11 +4,11 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const VERDICTS = ["needed", "removable", "undecided", "hidden"];
   // Tiles at a time: what an eye can tell apart, and a browser draws at once.
-  const MOST_TILES = 300;
+  const MOST_TILES = 200;
   const DEEPEST = 5;
   // Pixels: a frame with tiles in it, and the least tile.
   const FRAME_AREA = 4200;
-  const TILE_AREA = 220;
+  const TILE_AREA = 400;
   const LEAST_FRAME = 40;
   const FRAMES = ["var(--frame)", "var(--line)"];
   const MOST_RESULTS = 40;
@@ -222,12 +222,13 @@
     if (!width || !height) return;
     view.width(width).height(height).signal("chosen", state.chosen);
     const flat = new Set();
-    for (let hasFlat = true; hasFlat; ) {
+    // Twice at most: a frame without its name does no harm.
+    for (let pass = 0; pass < 2; pass += 1) {
       const tiles = divide(nodes()[state.root], width * height, flat);
       view.data("tiles", rowsOf(tiles)).run();
       const found = view.data("tiles").filter((tile) => tile.isFrame && isFlat(tile));
+      if (!found.length) break;
       for (const tile of found) flat.add(tile.id);
-      hasFlat = found.length > 0;
     }
     crumbs();
     tell(state.chosen ?? state.root);
