@@ -25,12 +25,13 @@ TOLERANCE = 0.05
 BIG = bytes(range(256)) * 2000
 """Half a megabyte."""
 
-DEBIAN, ALPINE, PYTHON = "debian:bookworm", "alpine:3.18", "python:3.11"
+DEBIAN, ALPINE = "debian:bookworm", "alpine:3.18"
 LISTED = "imgslim-advised-base"
-"""Debian with its package lists: they are fetched once, and are a base image's."""
+"""Debian with pip and its package lists: they are fetched once, and are a base image's."""
 _LISTED = f"""\
 FROM {DEBIAN}
-RUN echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/quick && apt-get update
+RUN echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/quick && apt-get update && \\
+    apt-get install -y --no-install-recommends python3-pip ca-certificates && apt-get clean
 """
 
 
@@ -57,12 +58,12 @@ CMD ["nc", "-h"]
     ),
     "what pip leaves behind": Case(
         f"""\
-FROM {PYTHON}
-RUN pip install --no-compile click
-CMD ["python3", "-m", "click"]
+FROM {LISTED}
+RUN pip install --break-system-packages --no-compile flask
+CMD ["python3", "-m", "flask"]
 """,
         {AdviceKind.CLEAN: 1},
-        base=PYTHON,
+        base=LISTED,
     ),
     "what is only recommended": Case(
         f"""\
@@ -183,7 +184,7 @@ class Bench:
         if builder not in self.made:
             place = self.folder / builder
             place.mkdir()
-            bases = [ALPINE] if builder != "docker" else [ALPINE, DEBIAN, PYTHON, LISTED]
+            bases = [ALPINE] if builder != "docker" else [ALPINE, DEBIAN, LISTED]
             self.made[builder] = self.stack.enter_context(
                 workshop(builder, place, dict.fromkeys(bases))
             )
