@@ -142,6 +142,37 @@ def test_documentation_goes_but_the_copyright_stays(tmp_path: Path) -> None:
     assert unplanned.advice == ()
 
 
+INSTALLED: Tree = {
+    "/usr/local/include/x/x.h": MANY,
+    "/usr/local/lib/libx.a": "a" * 500,
+    "/usr/local/lib/libx.so": "s",
+}
+
+
+@pytest.mark.parametrize(("later", "is_advised"), [("chmod 755 /x", True), ("gcc /x.c", False)])
+def test_headers_go_where_nothing_is_compiled_any_more(
+    tmp_path: Path, later: str, is_advised: bool
+) -> None:
+    history = [BASE, "/bin/sh -c make install", f"/bin/sh -c {later}"]
+    audit = audit_of(
+        tmp_path,
+        {**BASE_TREE, "/usr/local/include/base.h": "b"},
+        INSTALLED,
+        {"/x": "x"},
+        history=history,
+        keep=["/usr/local/lib/libx.so"],
+        base=BaseImage("a", layer_count=1),
+    )
+    assert [(row.kind, row.saved_bytes) for row in audit.advice] == (
+        [(AdviceKind.CLEAN, 40_500)] if is_advised else []
+    )
+    if is_advised:
+        assert audit.advice[0].edit == (
+            "add `rm -rf /usr/local/include/x /usr/local/lib/libx.a` to the RUN of layer 1, at its "
+            "end"
+        )
+
+
 # ------------------------------------------------------------------- packages
 
 

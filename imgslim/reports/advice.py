@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imgslim.audit.model import Advice, Audit
+from imgslim.reports.audit_tables import View
 from imgslim.reports.console import Look, cell, heading, indented, indented_text
 from imgslim.reports.words import count_text, markdown_text, printable, size_text
 
@@ -46,8 +47,9 @@ def packages_text(advice: Advice, most: int | None = SHOWN_PACKAGES) -> str:
     return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
-def paint_advice(console: Console, audit: Audit, look: Look, top: int) -> None:
+def paint_advice(console: Console, audit: Audit, look: Look, view: View) -> None:
     """A section of a report, for the console that paints it."""
+    top = view.rows
     heading(console, advice_title(audit))
     for line in notes(audit):
         console.print(indented_text(line, "dim"))
@@ -62,8 +64,9 @@ def paint_advice(console: Console, audit: Audit, look: Look, top: int) -> None:
     more = len(audit.advice) - top
     if more > 0:
         rest = size_text(sum(advice.saved_bytes for advice in audit.advice[top:]))
-        words = count_text(more, "edit")
-        console.print(cell(f"  … and {words} more, {rest}: --by advice shows them", "dim"))
+        words = count_text(more, "more edit")
+        option = "--top N" if view.by else "--by advice"
+        console.print(cell(f"  … and {words}, {rest}: {option} shows them", "dim"))
 
 
 def _lines(advice: Advice, look: Look) -> Iterator[Text | Padding]:
@@ -95,4 +98,5 @@ def markdown_lines(audit: Audit, top: int) -> Iterator[str]:
         yield "  ````"
     more = len(audit.advice) - top
     if more > 0:
-        yield f"- … and {count_text(more, 'edit')} more"
+        rest = size_text(sum(advice.saved_bytes for advice in audit.advice[top:]))
+        yield f"- … and {count_text(more, 'more edit')}, {rest}"

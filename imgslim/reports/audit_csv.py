@@ -101,7 +101,7 @@ def _advice(audit: Audit) -> Iterator[Sequence[object]]:
             layer,
             row.instruction,
             row.title,
-            row.edit,
+            tuple(row.edit.split("\n")),
             packages,
         )
 
@@ -111,7 +111,10 @@ def _weight(weight: Weight) -> list[int]:
 
 
 def _text(value: object) -> object:
-    """Strings that a spreadsheet does not take for a formula (OWASP, CSV injection)."""
+    """Strings that a spreadsheet does not take for a formula (OWASP, CSV injection); a tuple is the
+    lines of one."""
+    if isinstance(value, tuple):
+        return "\n".join(map(printable, value))
     if not isinstance(value, str):
         return value
     text = printable(value)

@@ -34,7 +34,7 @@ def render_audit(image: Image, audit: Audit, dirt: Dirt, look: Look, view: View 
         for line in summary_lines(audit):
             console.print(indented_text(line))
         if view.by == ADVICE or (audit.advice and not view.by):
-            paint_advice(console, audit, look, view.rows)
+            paint_advice(console, audit, look, view)
         for section in sections(audit, view):
             _paint(console, section, look)
         if not view.by:

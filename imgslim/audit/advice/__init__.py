@@ -13,6 +13,7 @@ from imgslim.audit.advice import (
     build_stage,
     caches,
     dockerignore,
+    headers,
     join,
     leftovers,
     recommends,
@@ -28,6 +29,7 @@ _KINDS: Sequence[Callable[[Facts], Iterator[Draft]]] = (
     caches.advise,
     recommends.advise,
     build_stage.advise,
+    headers.advise,
     leftovers.advise,
 )
 """The most specific first."""

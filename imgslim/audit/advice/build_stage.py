@@ -14,12 +14,13 @@ from imgslim.audit.advice.installed import (
     outermost,
     reached,
 )
-from imgslim.audit.advice.model import Draft, Facts, Share, Stored, by_layer, shares_of
+from imgslim.audit.advice.model import Draft, Facts, Share, by_layer, shares_of
 from imgslim.audit.advice.steps import Step
 from imgslim.audit.model import AdviceKind, Evidence, Verdict
 from imgslim.sources.reference import is_reference
 
 _KINDS = frozenset(("toolchain", "headers", "static-libraries"))
+_METADATA = "build metadata"
 _SYSTEM = ("deb:", "apk:", "rpm:")
 _MOST_COPIES = 8
 """COPY lines of the edit; beyond it the directories that hold the files are copied."""
@@ -88,27 +89,28 @@ def _packages_edit(facts: Facts, step: Step, words: Sequence[str], named: Set[st
 
 
 def _trees(facts: Facts) -> Iterator[Draft]:
-    """Toolchains, headers and static libraries that no system package brought, by layer."""
-    found = [
+    """Toolchains that no system package brought, over all layers."""
+    own = [
         file
         for file in facts.files
-        if file.kind in _KINDS
+        if file.kind == "toolchain"
+        and file.unit != _METADATA
         and file.verdict is Verdict.REMOVABLE
-        and (not file.package or file.unit in ("Go toolchain", "Rust toolchain"))
+        and not file.package.startswith(_SYSTEM)
+        and not facts.steps[file.layer_index].in_base
     ]
-    own = [file for file in found if not facts.steps[file.layer_index].in_base]
     if not own:
         return
-    tops = _tops(own)
+    tops = _directories(file.path for file in own)
     steps = [facts.steps[index] for index, _ in by_layer(own)]
-    units = sorted({file.unit or file.kind.replace("-", " ") for file in own})
+    units = sorted({file.unit or file.package.partition(":")[2] for file in own})
     base = _base_name(facts)
     lines = (
         f"FROM {base} AS build",
         f"# {_listed([step.name for step in steps])}, and what it builds",
         f"FROM {base}",
         f"# without {_listed(tops)}",
-        *_copies(facts, steps[0].layer_index),
+        *_copies(facts, steps[0].layer_index, tops),
     )
     yield Draft(
         AdviceKind.BUILD_STAGE,
@@ -161,9 +163,9 @@ def _listed(words: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def _copies(facts: Facts, first: int) -> Iterator[str]:
+def _copies(facts: Facts, first: int, without: Sequence[str] = ()) -> Iterator[str]:
     """COPY lines for what RUN instructions from this layer on made and the program needs: files
-    that no package owns."""
+    that no package owns; of many the directories that hold nothing of ``without``."""
     runs = {step.layer_index for step in facts.steps[first:] if step.is_run}
     made = sorted(
         file.path
@@ -175,23 +177,24 @@ def _copies(facts: Facts, first: int) -> Iterator[str]:
         and not file.unit.startswith("made by package scripts")
         and not file.path.startswith("/etc/")
     )
-    if len(made) > _MOST_COPIES:
-        made = list(_directories(made))
-    yield from (f"COPY --from=build {path} {path}" for path in made)
+    shown = made if len(made) <= _MOST_COPIES else _directories(made, without)
+    yield from (f"COPY --from=build {path} {path}" for path in shown)
 
 
-def _directories(paths: Iterable[str]) -> Iterator[str]:
-    """The highest directories that hold only few of the top levels: /opt/app of /opt/app/x/y."""
-    found = {posixpath.dirname(path) for path in paths}
-    outer = {path for path in found if not any(p in found for p in _above(path))}
-    yield from sorted(outer)
+def _directories(paths: Iterable[str], without: Sequence[str] = ()) -> tuple[str, ...]:
+    """The highest of the directories that hold ``paths`` directly; where one holds something of
+    ``without``, the next ones in it, or the file."""
+    apart = {above for top in without for above in (top, *_above(top))}
+    ways = {path: [*_above(path)][::-1] for path in paths}
+    direct = {way[-1] for way in ways.values()}
+    tops = {
+        next((above for above in way if above in direct and above not in apart), path)
+        for path, way in ways.items()
+    }
+    return tuple(sorted(tops))
 
 
 def _above(path: str) -> Iterator[str]:
     while path not in ("/", ""):
         path = posixpath.dirname(path)
         yield path
-
-
-def _tops(files: Iterable[Stored]) -> tuple[str, ...]:
-    return tuple(_directories(file.path for file in files))
