@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from imgslim.audit import Audit, audit_image
+from imgslim.audit import MAX_FILES, Audit, audit_image
 from imgslim.audit.base_image import KnownImage, check_base, recognise_base
 from imgslim.audit.model import BaseImage
 from imgslim.audit.needed import explain_nothing
@@ -32,6 +32,7 @@ def audit(
     *,
     base: str | None = None,
     under: str = "/",
+    max_files: int = MAX_FILES,
     with_duplicates: bool = False,
     platform: str | None = None,
     on_progress: OnProgress | None = None,
@@ -39,7 +40,8 @@ def audit(
     """Weigh an opened image, against its plan where it has one.
 
     ``base`` is the location of the image that it was built upon (None: recognised); ``under`` a
-    directory of the image that is weighed alone. Raises BaseImageError, PathNotFoundError,
+    directory of the image that is weighed alone, of whose files the ``max_files`` largest are
+    listed. Raises BaseImageError, PathNotFoundError,
     UsageError, and for ``base`` the errors of ``open_image``.
     """
     world = opened.world
@@ -55,6 +57,7 @@ def audit(
         no_plan=no_plan,
         base=known,
         under=directory,
+        max_files=max_files,
         explain=explain_nothing if plan is None else line_finder(plan),
         with_duplicates=with_duplicates,
         on_progress=on_progress,

@@ -52,7 +52,9 @@ ONLY_HERE = {
     "rich": ("cli", "reports"),
     "docker": ("engine",),
     "kingfisher_sdk": ("dirt",),
+    "jinja2": ("reports",),
     "junitparser": ("reports",),
+    "vl_convert": ("reports",),
 }
 """Libraries that one part alone may know."""
 
