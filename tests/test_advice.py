@@ -69,6 +69,51 @@ def test_lists_that_a_later_run_reads_stay_for_it(tmp_path: Path) -> None:
     )
 
 
+def test_where_a_copy_stands_between_each_run_fetches_its_own(tmp_path: Path) -> None:
+    history = [BASE, "/bin/sh -c apt-get update", COPY, "/bin/sh -c apt-get install x"]
+    trees: list[Tree] = [{LISTS: MANY}, {"/app/x": "x"}, {"/usr/bin/x": "x"}]
+    audit = audit_of(tmp_path, BASE_TREE, *trees, history=history)
+    assert only(audit, AdviceKind.CLEAN).edit == (
+        "begin the RUN of layer 3 with `apt-get update &&`, and end it and the RUN of layer 1 with "
+        "`&& rm -rf /var/lib/apt/lists/*`"
+    )
+
+
+def test_modules_that_a_later_run_compiles_are_for_a_build_stage(tmp_path: Path) -> None:
+    history = [BASE, "RUN go mod download", COPY, "RUN go build -o /usr/bin/app"]
+    trees: list[Tree] = [{"/root/go/pkg/mod/x": MANY}, {"/app/x.go": "x"}, {"/usr/bin/app": "a"}]
+    audit = audit_of(
+        tmp_path, {**BASE_TREE, "/root": Dir()}, *trees, history=history, keep=["/usr/bin/app"]
+    )
+    advice = only(audit, AdviceKind.BUILD_STAGE)
+    assert advice.saved_bytes == 40_000
+    assert advice.edit.split("\n")[1:] == [
+        "# the RUN of layer 1 and all up to the RUN of layer 3",
+        "FROM …",
+        "# the other instructions",
+        "COPY --from=build /usr/bin/app /usr/bin/app",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("script", "edit"),
+    [
+        ("apk add x", "add `--no-cache` to `apk add` in the RUN of layer 1"),
+        (
+            "apk update && apk add x",
+            "add `--no-cache` to `apk add` in the RUN of layer 1, and leave `apk update` out of it",
+        ),
+        ("apk update", "add `rm -rf /var/cache/apk/*` to the RUN of layer 1, at its end"),
+    ],
+)
+def test_apk_keeps_no_index(tmp_path: Path, script: str, edit: str) -> None:
+    history = [BASE, f"/bin/sh -c {script}", "/bin/sh -c apk add --no-cache y"]
+    audit = audit_of(
+        tmp_path, BASE_TREE, {"/var/cache/apk/APKINDEX.tar.gz": MANY}, {"/y": "y"}, history=history
+    )
+    assert only(audit, AdviceKind.CLEAN).edit == edit
+
+
 def test_layers_of_the_base_are_not_the_users_to_edit(tmp_path: Path) -> None:
     history = [BASE, "/bin/sh -c apt-get update", "/bin/sh -c apt-get update"]
     base = BaseImage("debian:12", layer_count=2)
@@ -474,6 +519,8 @@ def test_a_deletion_passes_over_a_copy_but_not_over_a_reader(tmp_path: Path) -> 
     assert only(passed, AdviceKind.JOIN).edit.startswith("end the RUN of layer 1 with `&& rm")
     mixed = [BASE, "/bin/sh -c a", COPY, "/bin/sh -c use && rm /data/big"]
     assert audit_of(tmp_path, BASE_TREE, *trees, history=mixed).advice == ()
+    read = [BASE, "/bin/sh -c a", HistoryRow("USER app", True), "/bin/sh -c use /data/big", rm]
+    assert audit_of(tmp_path, BASE_TREE, *trees, history=read).advice == ()
 
 
 def test_what_a_later_layer_deletes_of_the_base_cannot_be_saved(tmp_path: Path) -> None:
