@@ -13,10 +13,15 @@ from dataclasses import dataclass, replace
 
 from imgslim.model import Command, Entry, Finding, Group, Need, Scope
 from imgslim.rootfs import Rootfs
-from imgslim.tables import load_table
+from imgslim.tables import Places, load_table
 from imgslim.world import World
 from imgslim.wrappers import Argv as Argv
-from imgslim.wrappers import environment_paths, settings_of
+from imgslim.wrappers import (
+    central_environments,
+    environment_paths,
+    project_hashes,
+    settings_of,
+)
 from imgslim.wrappers import find_wrapper as find_wrapper
 from imgslim.wrappers import inner_commands as inner_commands
 from imgslim.wrappers import name_of as name_of
@@ -79,7 +84,9 @@ def resolve_command(
     yield Command((name, *words), canonical, because)
 
 
-def place_inside(place: Place, argv: Sequence[str], path: str, inner: Sequence[str]) -> Place:
+def place_inside(
+    world: World, place: Place, argv: Sequence[str], path: str, inner: Sequence[str]
+) -> Place:
     """Where ``argv`` (whose program is the file ``path``) looks its ``inner`` command up: ``env``
     and its kin may set PATH or change the directory, ``conda run`` and its kin put the directory
     of an environment's programs before PATH."""
@@ -88,12 +95,23 @@ def place_inside(place: Place, argv: Sequence[str], path: str, inner: Sequence[s
         there = tuple(join(here, directory) for here in place.directories)
         place = replace(place, directories=there)
     own = environment_paths(argv, path, inner, place.directories)
-    place = replace(place, search_path=(*own, *place.search_path))
+    central = _central(world, central_environments(argv, path, inner), place.directories)
+    place = replace(place, search_path=(*own, *central, *place.search_path))
     value = variables.get("PATH")
     if value is None or "$" in value:
         return place
     here = place.directories[0]
     return replace(place, search_path=tuple(join(here, part) for part in value.split(":")))
+
+
+def _central(world: World, globs: Sequence[str], directories: Sequence[str]) -> list[str]:
+    """The directories that ``globs`` find; first those named after the working ``directories``."""
+    if not globs:
+        return []
+    places = Places(world.rootfs, world.config)
+    found = [entry.path for pattern in globs for entry in places.find(pattern)]
+    hashes = [name for directory in directories for name in project_hashes(directory)]
+    return sorted(found, key=lambda path: not any(name in path for name in hashes))
 
 
 def _inner_names(
@@ -107,7 +125,7 @@ def _inner_names(
         inner = next((i for i in inner_commands(words, path) if words[-len(i) :] == i), ())
         if not inner or len(inner) >= len(words):
             return
-        place = place_inside(place, words, path, inner)
+        place = place_inside(world, place, words, path, inner)
         start += len(words) - len(inner)
         found = locate(world, inner[0], place)
         if found is None:

@@ -41,13 +41,20 @@ _NAMES = re.compile(r"[\s/,:;()'`]+")
 BROKEN = "broken-by-drop"
 """The code of the problem that a plan has where a dropped path is needed."""
 
-RISKS = {
+_RISKS = {
     Level.BALANCED: "it leaves out tests, packages for development and large parts of libraries "
     "that nothing reaches; code that loads these by computed names may miss some",
-    Level.TIGHT: "where imports can be followed it keeps only what they reach, and no Python "
-    "bytecode (slower starts); code that loads modules by computed names may miss some",
+    Level.TIGHT: "where imports can be followed it keeps only what they reach{bytecode}; code that "
+    "loads modules by computed names may miss some",
 }
 """What each level but the first risks, for people."""
+_LATE = ", and no Python bytecode (slower starts)"
+
+
+def risks_of(choices: Choices, before: Choices) -> str:
+    """What the level of ``choices`` risks that of ``before`` does not, for people."""
+    loses = before.keeps_bytecode and not choices.keeps_bytecode
+    return _RISKS[choices.level].format(bytecode=_LATE if loses else "")
 
 
 @dataclass(frozen=True, slots=True)

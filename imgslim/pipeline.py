@@ -12,8 +12,9 @@ from imgslim.bases import Base, Overlay, built_keeps, lay_over
 from imgslim.bases.proposals import Candidate, Proposal, compare_bases, possible_bases
 from imgslim.choices import Choices
 from imgslim.comparison import Comparison, Side, compare_images
-from imgslim.decisions import BROKEN, RISKS, NextLevel, keeping
+from imgslim.decisions import BROKEN, NextLevel, keeping, risks_of
 from imgslim.deployments import load_services, select_services
+from imgslim.dirt import cover_image
 from imgslim.dockerfile import (
     dockerfile_problems,
     render_dockerfile,
@@ -155,8 +156,9 @@ def weigh_next_level(world: World, plan: Plan, also_run: Sequence[str] = ()) -> 
     level = world.choices.level.next
     if level is None or not plan.has_levels:
         return None
-    smaller = derive_plan(_with(world, level=level), also_run)
-    return NextLevel(level, plan.slim_size_bytes - smaller.slim_size_bytes, RISKS[level])
+    after = _with(world, level=level)
+    saves = plan.slim_size_bytes - derive_plan(after, also_run).slim_size_bytes
+    return NextLevel(level, saves, risks_of(after.choices, world.choices))
 
 
 def cost_of_keeping(world: World, plan: Plan, pattern: str, also_run: Sequence[str] = ()) -> int:
@@ -332,19 +334,22 @@ def compare(
     on_progress: OnProgress | None = None,
 ) -> tuple[Image, Image, Comparison]:
     """What differs between the images at two locations, or what of it lies ``under`` a path; no
-    plan is derived. Raises the errors of ``imgslim.errors`` for the locations, for damaged images,
-    and for a path that neither has.
+    plan is derived. Secrets in the config and the history come out covered.
+
+    Raises the errors of ``imgslim.errors`` for the locations, for damaged images, and for a path
+    that neither has.
     """
     if before == after == "-":
         raise UsageError("standard input cannot be both images", hint="name a file for one")
-    sides: list[Side] = []
+    sides, covered = list[Side](), list[Image]()
     with ExitStack() as stack:
         for location in (before, after):
             world = open_world(
                 location, platform=platform, check_digests=check_digests, on_progress=on_progress
             )
             opened = stack.enter_context(world)
-            sides.append(Side(opened.image, opened.layers, opened.world))
-        one, two = sides
-        comparison = compare_images(one, two, under=under, on_progress=on_progress)
-    return one.image, two.image, comparison
+            image, layers = cover_image(opened.image, opened.layers)
+            sides.append(Side(opened.image, layers, opened.world))
+            covered.append(image)
+        comparison = compare_images(*sides, under=under, on_progress=on_progress)
+    return covered[0], covered[1], comparison

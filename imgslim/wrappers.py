@@ -5,7 +5,9 @@ Their syntax is data (``data/wrappers.toml``); this module holds the one reading
 
 from __future__ import annotations
 
+import base64
 import fnmatch
+import hashlib
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -139,6 +141,23 @@ def environment_paths(
             found.append(f"{prefix.rstrip('/')}/bin")
         found += [f"{top.rstrip('/')}/{place}" for top in directories for place in row["here"]]
     return tuple(found)
+
+
+def central_environments(argv: Sequence[str], path: str, inner: Sequence[str]) -> tuple[str, ...]:
+    """Where the environments of all projects are for ``argv``: globs of their directories of
+    programs, with the placeholders of ``tables.Places``."""
+    before = argv[: len(argv) - len(inner)]
+    names = {name_of(argv[0]), name_of(path)}
+    rows = [row for row in load_table("wrappers")["environment"] if names & set(row["names"])]
+    return tuple(p for row in rows if row["word"] in before for p in row.get("central", ()))
+
+
+def project_hashes(directory: str) -> tuple[str, ...]:
+    """What poetry (of the directory) and pipenv (of the Pipfile in it) put into the name of a
+    project's environment: the start of a SHA-256, as base64 of URLs."""
+    names = (directory, f"{directory.rstrip('/')}/Pipfile")
+    digests = (hashlib.sha256(name.encode()).digest() for name in names)
+    return tuple(base64.urlsafe_b64encode(digest).decode()[:8] for digest in digests)
 
 
 def _positional(wrapper: Wrapper, argv: Sequence[str]) -> Argv:

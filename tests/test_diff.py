@@ -424,6 +424,25 @@ def test_under_lists_the_packages_with_files_there(compare: Compare) -> None:
     assert [row["key"] for row in found["packages"]] == ["npm:app"]
 
 
+@pytest.mark.parametrize("output_format", ["table", "json", "markdown"])
+def test_no_secret_is_printed_but_that_it_changed(compare: Compare, output_format: str) -> None:
+    secrets = "hunter2-hunter2", "correct-horse-battery"
+    one, two = (
+        made(
+            ("COPY . /", BASE),
+            (f"RUN |1 API_TOKEN={secret} /bin/sh -c make", APP),
+            Env=[f"DB_PASSWORD={secret}", "MODE=a"],
+            Cmd=["serve", "--password", secret],
+        )
+        for secret in secrets
+    )
+    found = compare.text(one, two, "--verbose", "--format", output_format)
+    assert "DB_PASSWORD" in found and "***" in found
+    assert not any(secret in found for secret in secrets)
+    fields = {row["field"] for row in compare.json(one, two)["config"]}
+    assert fields == {"variable DB_PASSWORD", "CMD"}
+
+
 def test_the_config_is_compared_variable_by_variable(compare: Compare) -> None:
     before = made(("COPY", APP), Env=["PATH=/bin", "A=1", "OLD=x"], Cmd=["/app/main"], User="root")
     after = made(

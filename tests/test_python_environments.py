@@ -61,6 +61,39 @@ def test_the_environments_own_programs_come_first(
     assert {f"{home}/bin/{program}", f"{home}/lib/python3.11/site-packages/flask.py"} <= kept
 
 
+CENTRAL = [
+    # poetry: NAME-HASH-pyX.Y, of the directory; pipenv: NAME-HASH, of the Pipfile in it.
+    ("poetry", "/root/.cache/pypoetry/virtualenvs", "shop-{}-py3.11", ()),
+    ("poetry", "/envs", "shop-{}-py3.11", (("POETRY_VIRTUALENVS_PATH", "/envs"),)),
+    ("pipenv", "/root/.local/share/virtualenvs", "app-{}", ()),
+    ("pipenv", "/envs", "app-{}", (("WORKON_HOME", "/envs"),)),
+    ("hatch", "/root/.local/share/hatch/env/virtual/shop", "{}/shop", ()),
+]
+
+
+@pytest.mark.parametrize(("tool", "folder", "name", "variables"), CENTRAL)
+def test_an_environment_outside_the_project_is_found(
+    tmp_path: Path, tool: str, folder: str, name: str, variables: tuple[tuple[str, str], ...]
+) -> None:
+    """The hashes are what poetry 2.1 and pipenv 2024.4 made for a project in /app."""
+    hashed = {"poetry": "9TtSrW0h", "pipenv": "4PlAip0Q"}.get(tool, "x1y2z3w4")
+    own, other = (f"{folder}/{name.format(part)}" for part in (hashed, "AAAAAAAA"))
+    tree: Tree = {path: value for path, value in IMAGE.items() if not path.startswith(VENV)}
+    tree[f"/usr/local/bin/{tool}"] = File("#!/usr/local/bin/python3.11\n", mode=0o755)
+    for venv in (own, other) if tool != "hatch" else (own,):
+        tree |= {
+            f"{venv}/pyvenv.cfg": "home = /usr/local/bin\n",
+            f"{venv}/bin/python": Link("/usr/local/bin/python3.11"),
+            f"{venv}/bin/serve": File(f"#!{venv}/bin/python\nimport flask\n", mode=0o755),
+            f"{venv}/lib/python3.11/site-packages/flask.py": "",
+        }
+    env = (("PATH", "/usr/local/bin:/bin"), *variables)
+    config = ImageConfig(cmd=(tool, "run", "serve"), env=env, working_dir="/app")
+    kept = kept_paths(make_world(tmp_path, tree, config=config))
+    assert {f"{own}/bin/serve", f"{own}/lib/python3.11/site-packages/flask.py"} <= kept
+    assert f"{other}/bin/serve" not in kept
+
+
 def test_what_makes_a_directory_an_environment_to_conda_stays(tmp_path: Path) -> None:
     env = (("PATH", "/opt/conda/bin:/bin"),)
     config = ImageConfig(cmd=("conda", "run", "-n", "web", "serve"), env=env)

@@ -213,3 +213,34 @@ def test_a_twin_in_python_stays_where_the_compiled_one_is_missing(
     tree: Tree = {**app(""), f"{LIB}/_pydecimal.py": "", **(extension if compiled else {})}
     found = kept(plan_at(tmp_path, Level.BALANCED, tree), LIB)
     assert ("_pydecimal.py" in found) is not compiled
+
+
+@pytest.mark.parametrize("level", list(Level))
+@pytest.mark.parametrize(
+    ("command", "main"),
+    [
+        (("python", "-m", "served"), ""),
+        (("python", "-m", "served", "--port", "80"), ""),
+        (("python", "/app/main.py"), "subprocess.run([sys.executable, '-m', 'served', '-v'])\n"),
+    ],
+)
+def test_a_distribution_that_runs_as_a_module(
+    tmp_path: Path, level: Level, command: tuple[str, ...], main: str
+) -> None:
+    """No import names it, and it may have no ``__main__`` guard."""
+    package = {
+        "served/__init__.py": "",
+        "served/__main__.py": "from served.core import run\nrun()\n",
+        "served/core.py": "def run(): pass\n",
+        "served/other.py": "",
+    }
+    tree: Tree = {
+        **PYTHON,
+        **app(f"import subprocess, sys\n{main}"),
+        **dist("served", package),
+        f"{LIB}/subprocess.py": "",
+    }
+    found = kept(planned(tmp_path, tree, command, level))
+    assert {"served/__init__.py", "served/__main__.py", "served/core.py"} <= found
+    if command[1] == "-m":
+        assert ("served/other.py" in found) is (level is not Level.TIGHT)

@@ -7,8 +7,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from imgslim.choices import Level
-from imgslim.decisions import RISKS, NextLevel
+from imgslim.choices import Choices, Level
+from imgslim.decisions import NextLevel, risks_of
 from imgslim.model import (
     Drop,
     Group,
@@ -216,18 +216,25 @@ def test_what_stripping_saves_is_said_and_not_counted(tmp_path: Path) -> None:
     assert rows["/usr/lib/libx.so.1"]["strip_bytes"] == 150
 
 
+def test_tight_risks_slower_starts_only_where_it_leaves_bytecode_out() -> None:
+    for bytecode, said in ((None, True), (True, False), (False, False)):
+        before, after = Choices(bytecode=bytecode), Choices(Level.TIGHT, bytecode=bytecode)
+        assert ("slower starts" in risks_of(after, before)) is said
+
+
 def test_the_next_level_is_one_line_with_its_saving_and_its_risk(tmp_path: Path) -> None:
     image, plan = make_plan(tmp_path)
-    after = NextLevel(Level.TIGHT, 41_200_000, RISKS[Level.TIGHT])
+    risks = risks_of(Choices(level=Level.TIGHT), Choices())
+    after = NextLevel(Level.TIGHT, 41_200_000, risks)
     for report in (
         render_analysis(image, plan, Look(width=200), after),
         render_brief(image, plan, Look(width=200), after),
     ):
-        assert f"  --level tight would save 41.2 MB more: {RISKS[Level.TIGHT]}\n" in report
+        assert f"  --level tight would save 41.2 MB more: {risks}\n" in report
     document = json.loads(json_report.render_analysis(image, plan, after))
     assert document["next_level"] == {
         "level": "tight",
         "saves_bytes": 41_200_000,
-        "risks": RISKS[Level.TIGHT],
+        "risks": risks,
     }
     assert json.loads(json_report.render_analysis(image, plan))["next_level"] is None

@@ -124,3 +124,29 @@ def test_system_is_what_path_has_without_the_shims(tmp_path: Path) -> None:
     kept = kept_paths(make_world(tmp_path, tree, config=config))
     assert "/usr/bin/serve" in kept
     assert not any(path.startswith(f"{ROOT}/versions/") for path in kept)
+
+
+@pytest.mark.parametrize(
+    ("manager", "file", "text"),
+    [("rbenv", ".ruby-version", "ruby-3.2.1\n"), ("nodenv", ".node-version", "v3.2.1\n")],
+)
+def test_managers_made_like_pyenv_are_followed(
+    tmp_path: Path, manager: str, file: str, text: str
+) -> None:
+    root = f"/opt/{manager}"
+    shim = f'#!/usr/bin/env bash\nset -e\nexec "{root}/libexec/{manager}" exec "$program" "$@"\n'
+    tree: Tree = {
+        "/usr/bin/env": File("\x7fELF", mode=0o755),
+        "/usr/bin/bash": File("\x7fELF", mode=0o755),
+        f"{root}/bin/{manager}": Link(f"../libexec/{manager}"),
+        f"{root}/libexec/{manager}": File("#!/usr/bin/env bash\n", mode=0o755),
+        f"{root}/shims/serve": File(shim, mode=0o755),
+        f"{root}/versions/3.2.1/bin/serve": File("\x7fELF", mode=0o755),
+        f"{root}/versions/3.3.0/bin/serve": File("\x7fELF", mode=0o755),
+        f"/srv/app/{file}": text,
+    }
+    env = (("PATH", f"{root}/shims:/usr/bin"),)
+    config = ImageConfig(cmd=("serve",), env=env, working_dir="/srv/app")
+    kept = kept_paths(make_world(tmp_path, tree, config=config))
+    assert {f"{root}/versions/3.2.1/bin/serve", f"{root}/libexec/{manager}"} <= kept
+    assert f"{root}/versions/3.3.0/bin/serve" not in kept

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
 
 from imgslim.comparison.changes import (
     Comparison,
@@ -17,6 +16,8 @@ from imgslim.comparison.layers import compare_layers, known_bytes, layer_sides
 from imgslim.comparison.packages import Inventory, compare_packages, take_inventory
 from imgslim.comparison.paths import compare_paths
 from imgslim.comparison.sides import Scope, Side, scope_under
+from imgslim.dirt.covers import cover_image
+from imgslim.dirt.texts import COVER
 from imgslim.layers import OnProgress
 from imgslim.model import Entry, Image, unique_size_bytes
 from imgslim.verify.config import compare_configs, compare_platforms
@@ -71,8 +72,13 @@ def _owner_in(before: Inventory, after: Inventory) -> Callable[[str], str]:
 def _config(before: Image, after: Image, scope: Scope) -> tuple[ConfigChange, ...]:
     if not scope.is_everything:
         return ()
-    rows = chain(
-        compare_platforms(before.platform, after.platform),
-        compare_configs(before.config, after.config),
-    )
-    return tuple(ConfigChange(row.field, row.expected, row.found) for row in rows)
+    covered = (cover_image(image, ())[0].config for image in (before, after))
+    shown = {row.field: row for row in compare_configs(*covered)}
+    platforms = compare_platforms(before.platform, after.platform)
+    changes = [ConfigChange(row.field, row.expected, row.found) for row in platforms]
+    for row in compare_configs(before.config, after.config):
+        # Two values that differ look alike where each is a secret.
+        clean = shown.get(row.field)
+        old, new = (clean.expected, clean.found) if clean else (COVER, COVER)
+        changes.append(ConfigChange(row.field, old, new))
+    return tuple(changes)

@@ -31,6 +31,7 @@ class Manager:
     root: str
     variable: str
     file: str
+    prefix: str
     keeps: tuple[str, ...]
     claims: tuple[str, ...]
     programs: tuple[str, ...]
@@ -53,8 +54,9 @@ def manager_of(world: World, path: str) -> Manager | None:
 
 
 def _manager(row: Mapping[str, Any], root: str) -> Manager:
+    name, variable, file, prefix = (row[key] for key in ("name", "variable", "file", "prefix"))
     keeps, claims, programs = (tuple(row[key]) for key in ("keeps", "claims", "programs"))
-    return Manager(row["name"], root, row["variable"], row["file"], keeps, claims, programs)
+    return Manager(name, root, variable, file, prefix, keeps, claims, programs)
 
 
 def _hands_on(world: World, path: str, name: str) -> bool:
@@ -80,7 +82,7 @@ def selected_programs(world: World, manager: Manager, name: str) -> list[str]:
         for wanted in value:
             if wanted == "system":
                 return _behind(world, manager, name)
-            version = _installed(wanted, installed)
+            version = _installed(wanted, installed, manager.prefix)
             path = f"{versions}/{version}/bin/{name}"
             if version and world.rootfs.lookup(path) is not None:
                 return [path]
@@ -108,11 +110,11 @@ def _choices(world: World, manager: Manager) -> Iterator[list[str]]:
     yield ["system"]
 
 
-def _installed(wanted: str, installed: Iterable[str]) -> str | None:
+def _installed(wanted: str, installed: Iterable[str], prefix: str) -> str | None:
     """The version that a word stands for: itself, or the newest that it is a prefix of
     (pyenv-version-name, pyenv-latest)."""
     known = list(installed)
-    for word in (wanted, wanted.removeprefix("python-")):
+    for word in (wanted, wanted.removeprefix(prefix)):
         if word in known:
             return word
         newer = [v for v in known if v.startswith((f"{word}.", f"{word}-"))]

@@ -4,6 +4,8 @@
     python -m tests.benchmarks.traced_sizes NAME ... --behaviours
     python -m tests.benchmarks.traced_sizes --behaviours --write     the table in docs/benchmarks.md
 
+With names --write puts their rows in the place of the table's old ones.
+
 The fat images have to be in the engine (`python fixtures/build.py`). Every route of one is asked
 under strace (``trace.py``); the regular files that were opened, executed or mapped are what it
 needs at least. The plans of all levels are derived from one `docker save` archive and compared with
@@ -31,6 +33,7 @@ from imgslim.choices import Choices, Level
 from imgslim.globs import glob_regex
 from imgslim.model import Entry, Keep, Plan, unique_size_bytes
 from imgslim.pipeline import Analysis, OpenedImage, derive_plan, open_world, rewrite
+from imgslim.rootfs import Rootfs
 from tests.benchmarks.trace import Recording, Tracer, looked_at_paths, used_files
 from tests.containers import Answer, answers
 
@@ -70,6 +73,7 @@ EXPLAINED = (
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 START, END = "<!-- traced sizes -->", "<!-- /traced sizes -->"
+COMMAND = "python -m tests.benchmarks.traced_sizes --behaviours --write"
 UNITS_SHOWN = 10
 
 
@@ -137,9 +141,8 @@ def main() -> None:
             arguments.json.write_text(json.dumps([asdict(r) for r in results], indent=1) + "\n")
     print(table(results))
     if arguments.write:
-        options = [*arguments.names, *(["--behaviours"] if arguments.behaviours else []), "--write"]
         text = DOCUMENT.read_text(encoding="utf-8")
-        DOCUMENT.write_text(with_section(text, section(results, options)), encoding="utf-8")
+        DOCUMENT.write_text(with_rows(text, results), encoding="utf-8")
     held = all(outcome.holds for result in results for outcome in result.outcomes.values())
     sys.exit(0 if held else 1)
 
@@ -150,14 +153,18 @@ def measure(fixture: Fixture, *, behaviours: bool) -> Result:
         rootfs, config = opened.world.rootfs, opened.world.config
         recording = Tracer(Path(name)).record(fixture, config, rootfs.read_text("/etc/passwd"))
         fat = answers(fixture.tag, fixture)
-        used = used_files(rootfs, recording.trace)
+        used = {**used_files(rootfs, recording.trace), **taken_out(rootfs, fixture)}
         result = Result(
             name=fixture.name,
             fat_bytes=unique_size_bytes(rootfs.entries.values()),
             traced_bytes=unique_size_bytes(used.values()),
             traced_files=len(used),
             routes=len(fixture.routes),
-            disturbed=[route for route in fat if recording.answers[route] != fat[route]],
+            disturbed=[
+                route.name
+                for route in fixture.routes
+                if not route.file and recording.answers[route.name] != fat[route.name]
+            ],
         )
         outcomes = {}
         for label, choices in CHOICES.items():
@@ -180,6 +187,12 @@ def saved(tag: str, folder: Path) -> Iterator[OpenedImage]:
     subprocess.run(["docker", "save", "--output", archive, tag], check=True)
     with open_world(f"docker-archive:{archive}") as opened:
         yield opened
+
+
+def taken_out(rootfs: Rootfs, fixture: Fixture) -> Mapping[str, Entry]:
+    """The files that are read out of an image without running it."""
+    entries = (rootfs.lookup(route.file) for route in fixture.routes if route.file)
+    return {entry.path: entry for entry in entries if entry is not None and entry.is_file}
 
 
 def looked_at(opened: OpenedImage, recording: Recording) -> Mapping[str, Entry]:
@@ -316,13 +329,31 @@ def _behaviours(result: Result, outcome: Outcome) -> str:
 
 def table(results: Sequence[Result]) -> str:
     """The Markdown table: megabytes per level, and the behaviours held over all of them."""
-    rows = [["fixture", "fat", *CHOICES, "traced", "behaviours held"]]
-    rows.append(["---", *["---:"] * (len(CHOICES) + 2), "---"])
-    for result in results:
-        sizes = [outcome.slim_bytes for outcome in result.outcomes.values()]
-        shown = [megabytes(size) for size in (result.fat_bytes, *sizes, result.traced_bytes)]
-        rows.append([result.name, *shown, held(result)])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([*HEAD, *map(row, results)])
+
+
+def row(result: Result) -> str:
+    slim = [size_cell(outcome) for outcome in result.outcomes.values()]
+    fat, traced = megabytes(result.fat_bytes), megabytes(result.traced_bytes)
+    return markdown([result.name, fat, *slim, traced, held(result)])
+
+
+def size_cell(outcome: Outcome) -> str:
+    """Megabytes; with the limit, where they are over it, and how many traced files are missing."""
+    cell, limit = megabytes(outcome.slim_bytes), outcome.limit_bytes
+    if limit is not None and outcome.slim_bytes > limit:
+        cell += f" (limit {megabytes(limit)})"
+    return cell + (f", lacks {len(outcome.missing)}" if outcome.missing else "")
+
+
+def markdown(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+HEAD = (
+    markdown(["fixture", "fat", *CHOICES, "traced", "behaviours held"]),
+    markdown(["---", *["---:"] * (len(CHOICES) + 2), "---"]),
+)
 
 
 def held(result: Result) -> str:
@@ -337,19 +368,18 @@ def held(result: Result) -> str:
     return ", ".join(f"{label} {count}" for label, count in counts.items())
 
 
-def section(results: Sequence[Result], arguments: Sequence[str]) -> str:
-    """What goes between the markers: the command, and the table in MB."""
-    command = " ".join(["python -m tests.benchmarks.traced_sizes", *arguments])
-    return f"```sh\n{command}\n```\n\n{table(results)}\n"
-
-
-def with_section(text: str, content: str) -> str:
-    """``text`` with ``content`` between the markers. ValueError when it has no markers."""
+def with_rows(text: str, results: Sequence[Result]) -> str:
+    """``text`` with the rows of ``results`` in its table, sorted by name: new ones, and in the
+    place of those of the same fixtures. ValueError when it has no markers."""
     before, start, rest = text.partition(START)
-    _, end, after = rest.partition(END)
+    old, end, after = rest.partition(END)
     if not start or not end:
         raise ValueError(f"no {START} … {END} in {DOCUMENT}")
-    return f"{before}{START}\n{content}{END}{after}"
+    rows = {line.split(" | ")[0]: line for line in old.splitlines() if line.startswith("| ")}
+    rows = {name: line for name, line in rows.items() if line not in HEAD}
+    rows |= {line.split(" | ")[0]: line for line in map(row, results)}
+    lines = (START, "```sh", COMMAND, "```", "", *HEAD, *sorted(rows.values()), END)
+    return before + "\n".join(lines) + after
 
 
 def megabytes(size_bytes: int) -> str:

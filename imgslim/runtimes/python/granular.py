@@ -82,6 +82,7 @@ class ModuleClosure(TakingClosure):
         search = self._searches[environment]
         for name in (module, f"{module}.__main__"):
             self._startup.add_module(search, name)
+            self._reach_module(search, name, because, named=True)
         self._run_standard(search, module, because)
         return super().run_module(environment, module, because)
 

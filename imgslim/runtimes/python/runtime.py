@@ -43,6 +43,7 @@ from imgslim.runtimes.python.layout import (
     is_interpreter,
     is_other_python,
 )
+from imgslim.runtimes.python.pickles import may_be_pickle, pickled_modules
 from imgslim.runtimes.python.reach import ImportClosure
 from imgslim.runtimes.python.search import Source
 from imgslim.runtimes.python.sourceless import leave_out_sources
@@ -114,8 +115,11 @@ class PythonRuntime(Runtime):
 
     def _take_other_file(self, entry: Entry, name: str) -> Iterator[Finding]:
         is_text = entry.size_bytes <= hidden().largest_config_bytes
-        if is_text and not name.endswith(_ASSET_SUFFIXES) and self._is_own(entry.path):
+        own = not name.endswith(_ASSET_SUFFIXES) and self._is_own(entry.path)
+        if own and is_text:
             self._closure.note_text(self.world.rootfs.read_bytes(entry))
+        if own or may_be_pickle(name):
+            self._take_pickle(entry, own=own)
         if entry.is_executable and "." not in name.removesuffix(".pyz").removesuffix(".pex"):
             yield from self._take_script(entry)
         elif name.endswith(".so"):
@@ -125,6 +129,12 @@ class PythonRuntime(Runtime):
             yield from self._library(entry)
         elif name.endswith(hidden().config_suffixes) and self._is_own(entry.path):
             self._take_config(entry)
+
+    def _take_pickle(self, entry: Entry, *, own: bool) -> None:
+        modules = sorted(pickled_modules(self.world.rootfs, entry))
+        if modules:
+            text = "".join(f"import {module}\n" for module in modules)
+            self._closure.examine(Source(entry.path, None, text.encode(), own))
 
     def _take_source(self, entry: Entry) -> None:
         path = entry.path

@@ -46,6 +46,7 @@ class Hidden:
     """Ends of the paths of modules that look for the libraries which callers of a function name."""
     config_suffixes: tuple[str, ...]
     largest_config_bytes: int
+    pickle_suffixes: tuple[str, ...]
 
     def is_test(self, path: str) -> bool:
         """Whether a path below a package is one of its tests, or a build script."""
@@ -127,6 +128,7 @@ def hidden() -> Hidden:
         handed=dict(find["handed"]),
         config_suffixes=tuple(table["config"]["suffixes"]),
         largest_config_bytes=table["config"]["largest_bytes"],
+        pickle_suffixes=tuple(table["pickles"]["suffixes"]),
     )
 
 

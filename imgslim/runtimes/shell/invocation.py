@@ -54,7 +54,7 @@ def inner_of(world: World, outer: Inner, depth: int = _MAX_WRAPPERS) -> Iterator
         return
     wrapper = find_wrapper(name_of(outer.argv[0])) or find_wrapper(name_of(outer.path))
     for argv in inner_commands(outer.argv, outer.path):
-        place = place_inside(outer.place, outer.argv, outer.path, argv)
+        place = place_inside(world, outer.place, outer.argv, outer.path, argv)
         found = locate(world, argv[0], place)
         path = world.rootfs.resolve(found).path if found else ""
         if not found and wrapper is not None and wrapper.applet:
