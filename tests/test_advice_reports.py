@@ -66,6 +66,11 @@ def test_the_overview_ranks_edits_in_80_columns(audit: Audit) -> None:
     assert "→ in .dockerignore:\n             **/.git\n" in told
 
 
+def test_an_instruction_is_one_line_unless_all_is_asked_for(audit: Audit) -> None:
+    assert audit("--by", "advice").count("package package") == 3
+    assert "pip install ." in audit("--by", "advice", "--verbose")
+
+
 def test_what_is_not_shown_is_counted(audit: Audit) -> None:
     assert "… and 3 more edits, 14.7 kB: --by advice shows them" in audit("--top", "1")
     alone = audit("--by", "advice", "--top", "2")

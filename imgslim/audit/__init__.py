@@ -68,6 +68,7 @@ def audit_image(
     wasted = _enter_waste(book, kinds, layers, world.rootfs, under)
     account = book.close(explain)
     cells = account.cells
+    facts = _facts(world, layers, account, wasted, base, kinds, origin_of, plan is not None)
     return Audit(
         under=under,
         weight=weigh(cells),
@@ -85,9 +86,7 @@ def audit_image(
         else None,
         cells=cells,
         no_plan="" if plan is not None else no_plan,
-        advice=find_advice(
-            _facts(world, layers, account, wasted, base, kinds, origin_of, plan is not None)
-        ),
+        advice=find_advice(facts),
     )
 
 

@@ -3,8 +3,7 @@ itself (Docker, "Multi-stage builds")."""
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 
 from imgslim.audit.advice.installed import (
     Installation,
@@ -15,15 +14,13 @@ from imgslim.audit.advice.installed import (
     reached,
 )
 from imgslim.audit.advice.model import Draft, Facts, Share, by_layer, shares_of
+from imgslim.audit.advice.stages import SYSTEM, base_name, copy_lines, outer_directories
 from imgslim.audit.advice.steps import Step
-from imgslim.audit.model import AdviceKind, Evidence, Verdict
-from imgslim.sources.reference import is_reference
+from imgslim.audit.model import AdviceKind, Verdict
 
 _KINDS = frozenset(("toolchain", "headers", "static-libraries"))
 _METADATA = "build metadata"
-_SYSTEM = ("deb:", "apk:", "rpm:")
-_MOST_COPIES = 8
-"""COPY lines of the edit; beyond it the directories that hold the files are copied."""
+_MOST_PATHS = 8
 
 LEAST_BASE_SHARE = 0.05
 """Of a base image, the share that tools for building have to have before another is advised: every
@@ -75,7 +72,7 @@ def left_out(facts: Facts, one: Installation) -> tuple[Set[str], Set[str], Set[s
 
 
 def _packages_edit(facts: Facts, step: Step, words: Sequence[str], named: Set[str]) -> str:
-    base = _base_name(facts)
+    base = base_name(facts)
     lines = [
         f"FROM {base} AS build",
         f"# {step.name}, and what it builds, with {' '.join(words)}",
@@ -85,7 +82,7 @@ def _packages_edit(facts: Facts, step: Step, words: Sequence[str], named: Set[st
     if named:
         packages = " ".join(sorted(facts.packages[key].name for key in named))
         lines.append(f"# and with what the program needs of theirs: {packages}")
-    return "\n".join((*lines, *_copies(facts, step.layer_index)))
+    return "\n".join((*lines, *copy_lines(facts, step.layer_index)))
 
 
 def _trees(facts: Facts) -> Iterator[Draft]:
@@ -96,21 +93,21 @@ def _trees(facts: Facts) -> Iterator[Draft]:
         if file.kind == "toolchain"
         and file.unit != _METADATA
         and file.verdict is Verdict.REMOVABLE
-        and not file.package.startswith(_SYSTEM)
+        and not file.package.startswith(SYSTEM)
         and not facts.steps[file.layer_index].in_base
     ]
     if not own:
         return
-    tops = _directories(file.path for file in own)
+    tops = outer_directories(file.path for file in own)
     steps = [facts.steps[index] for index, _ in by_layer(own)]
     units = sorted({file.unit or file.package.partition(":")[2] for file in own})
-    base = _base_name(facts)
+    base = base_name(facts)
     lines = (
         f"FROM {base} AS build",
         f"# {_listed([step.name for step in steps])}, and what it builds",
         f"FROM {base}",
         f"# without {_listed(tops)}",
-        *_copies(facts, steps[0].layer_index, tops),
+        *copy_lines(facts, steps[0].layer_index, tops),
     )
     yield Draft(
         AdviceKind.BUILD_STAGE,
@@ -123,12 +120,6 @@ def _trees(facts: Facts) -> Iterator[Draft]:
     )
 
 
-def _base_name(facts: Facts) -> str:
-    """What stands behind FROM, "…" where the image does not say it."""
-    name = facts.base.reference.removeprefix("docker-daemon:")
-    return name if is_reference(name) and facts.base.evidence is not Evidence.NONE else "…"
-
-
 def _base(facts: Facts) -> Iterator[Draft]:
     """A base image with tools: its layers cannot get smaller, but the last stage can do without
     them."""
@@ -138,7 +129,7 @@ def _base(facts: Facts) -> Iterator[Draft]:
     size = sum(cell.size_bytes for cell in tools)
     if not size or size < LEAST_BASE_SHARE * sum(cell.size_bytes for cell in cells):
         return
-    base = _base_name(facts)
+    base = base_name(facts)
     names = sorted({cell.package.partition(":")[2] or cell.unit or cell.kind for cell in tools})
     shares = [
         Share(cell.layer_index, f"{index}", cell.size_bytes, cell.file_count)
@@ -152,7 +143,7 @@ def _base(facts: Facts) -> Iterator[Draft]:
         "# the COPY lines that `imgslim rewrite IMAGE --source Dockerfile` writes",
         tuple(shares),
         reason=f"nothing that runs needs {_listed(names)}",
-        paths=tuple(sorted({cell.directory for cell in tools}))[:_MOST_COPIES],
+        paths=tuple(sorted({cell.directory for cell in tools}))[:_MOST_PATHS],
     )
 
 
@@ -161,40 +152,3 @@ def _listed(words: Sequence[str]) -> str:
     if len(words) > most:
         return f"{', '.join(words[: most - 1])} and {len(words) - most + 1:,} more"
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-
-
-def _copies(facts: Facts, first: int, without: Sequence[str] = ()) -> Iterator[str]:
-    """COPY lines for what RUN instructions from this layer on made and the program needs: files
-    that no package owns; of many the directories that hold nothing of ``without``."""
-    runs = {step.layer_index for step in facts.steps[first:] if step.is_run}
-    made = sorted(
-        file.path
-        for file in facts.files
-        if file.verdict is Verdict.NEEDED
-        and file.layer_index in runs
-        and not file.package.startswith(_SYSTEM)
-        and file.kind in ("app", "runtime")
-        and not file.unit.startswith("made by package scripts")
-        and not file.path.startswith("/etc/")
-    )
-    shown = made if len(made) <= _MOST_COPIES else _directories(made, without)
-    yield from (f"COPY --from=build {path} {path}" for path in shown)
-
-
-def _directories(paths: Iterable[str], without: Sequence[str] = ()) -> tuple[str, ...]:
-    """The highest of the directories that hold ``paths`` directly; where one holds something of
-    ``without``, the next ones in it, or the file."""
-    apart = {above for top in without for above in (top, *_above(top))}
-    ways = {path: [*_above(path)][::-1] for path in paths}
-    direct = {way[-1] for way in ways.values()}
-    tops = {
-        next((above for above in way if above in direct and above not in apart), path)
-        for path, way in ways.items()
-    }
-    return tuple(sorted(tops))
-
-
-def _above(path: str) -> Iterator[str]:
-    while path not in ("/", ""):
-        path = posixpath.dirname(path)
-        yield path

@@ -8,6 +8,7 @@ from typing import Any
 
 from imgslim.audit.advice.model import Draft, Facts, Stored, by_layer, shares_of
 from imgslim.audit.advice.scripts import Argv, commands_of
+from imgslim.audit.advice.stages import base_name, copy_lines
 from imgslim.audit.advice.steps import Step
 from imgslim.audit.model import AdviceKind, Verdict
 from imgslim.tables import load_table
@@ -44,7 +45,7 @@ def _draft(facts: Facts, step: Step, unit: str, files: Sequence[Stored]) -> Draf
     if not edit:
         return None
     return Draft(
-        AdviceKind.CLEAN,
+        AdviceKind.BUILD_STAGE if edit.startswith("FROM") else AdviceKind.CLEAN,
         f"{step.name} leaves {_named(unit, files[0].kind)}",
         edit,
         shares_of(files),
@@ -89,31 +90,65 @@ def _edit(facts: Facts, step: Step, row: Mapping[str, Any], tops: Sequence[str])
         if not 0 < len(tops) <= _MOST_TOPS:
             return ""
         command = f"rm -rf {' '.join(map(shlex.quote, tops))}"
+    reader = _later_reader(facts, step, row)
+    if reader is not None:
+        return _edit_for_reader(facts, step, row, reader, command)
     commands = commands_of(step.script)
     if any(_is_call(argv, call) for argv in commands for call in row.get("flag_for", ())):
-        return f"add `{row['flag']}` to {row['flag_text']} in {step.name}"
-    reader = _later_reader(facts, step, row)
-    if reader is None:
-        where = f"to {step.name}" if step.is_run else "to the RUN that makes them"
-        return f"add `{command}` {where}, at its end"
-    if all(one.joins for one in facts.steps[step.layer_index + 1 : reader.layer_index + 1]):
+        edit = f"add `{row['flag']}` to {row['flag_text']} in {step.name}"
+        fillers = [call for call in row.get("filled_by", ()) if _says(step, call)]
+        return f"{edit}, and leave `{fillers[0]}` out of it" if fillers else edit
+    where = f"to {step.name}" if step.is_run else "to the RUN that makes them"
+    return f"add `{command}` {where}, at its end"
+
+
+def _edit_for_reader(
+    facts: Facts, step: Step, row: Mapping[str, Any], reader: Step, command: str
+) -> str:
+    """Where a later RUN reads what this one stored: one RUN for both, else each fetches its own,
+    else both in a build stage."""
+    between = facts.steps[step.layer_index + 1 : reader.layer_index + 1]
+    if all(one.joins for one in between):
         return (
             f"join the RUNs of layers {step.layer_index} to {reader.layer_index}, which read it, "
             f"into one RUN that ends with `{command}`"
         )
-    return ""
+    fillers = row.get("filled_by", ())
+    if fillers:
+        readers = [one for one in between if one.is_run and _reads(one, row)]
+        return (
+            f"begin {_listed(readers)} with `{fillers[0]} &&`, and end it and {step.name} with "
+            f"`&& {command}`"
+        )
+    base = base_name(facts)
+    lines = (
+        f"FROM {base} AS build",
+        f"# {step.name} and all up to {reader.name}",
+        f"FROM {base}",
+        "# the other instructions",
+        *copy_lines(facts, step.layer_index),
+    )
+    return "\n".join(lines)
+
+
+def _listed(steps: Sequence[Step]) -> str:
+    return " and ".join(step.name for step in steps)
 
 
 def _later_reader(facts: Facts, step: Step, row: Mapping[str, Any]) -> Step | None:
     """The last RUN behind ``step`` that reads the cache without filling it itself."""
-    readers, fillers = row.get("read_by", ()), row.get("filled_by", ())
-    found = None
-    for later in facts.steps[step.layer_index + 1 :]:
-        commands = commands_of(later.script) if later.is_run else ()
-        fills = any(_is_call(argv, call) for argv in commands for call in fillers)
-        if not fills and any(_is_call(argv, call) for argv in commands for call in readers):
-            found = later
-    return found
+    later = [one for one in facts.steps[step.layer_index + 1 :] if _reads(one, row)]
+    return later[-1] if later else None
+
+
+def _reads(step: Step, row: Mapping[str, Any]) -> bool:
+    if not step.is_run or any(_says(step, call) for call in row.get("filled_by", ())):
+        return False
+    return any(_says(step, call) for call in row.get("read_by", ()))
+
+
+def _says(step: Step, call: str) -> bool:
+    return any(_is_call(argv, call) for argv in commands_of(step.script))
 
 
 def _is_call(argv: Argv, call: str) -> bool:
