@@ -30,6 +30,7 @@ def audit(
     opened: OpenedImage,
     also_run: Sequence[str] = (),
     *,
+    judged: Judged | None = None,
     base: str | None = None,
     under: str = "/",
     max_files: int = MAX_FILES,
@@ -39,15 +40,15 @@ def audit(
 ) -> Audit:
     """Weigh an opened image, against its plan where it has one.
 
-    ``base`` is the location of the image that it was built upon (None: recognised); ``under`` a
-    directory of the image that is weighed alone, of whose files the ``max_files`` largest are
-    listed. Raises BaseImageError, PathNotFoundError,
-    UsageError, and for ``base`` the errors of ``open_image``.
+    ``judged`` is what ``judge`` says of it (None: it is asked), ``base`` the location of the image
+    that it was built upon (None: recognised); ``under`` a directory of the image that is weighed
+    alone, of whose files the ``max_files`` largest are listed. Raises BaseImageError,
+    PathNotFoundError, UsageError, and for ``base`` the errors of ``open_image``.
     """
     world = opened.world
     directory = _directory(world, under)
     known = find_base(opened.image, base, platform=platform)
-    judged = judge(world)
+    judged = judged or judge(world)
     plan, no_plan = plan_if_any(world, also_run, judged)
     return audit_image(
         world,

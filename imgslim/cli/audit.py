@@ -123,7 +123,7 @@ def command(
     check_output(output, force=force)
     from imgslim.audit import MAX_FILES
     from imgslim.auditing import audit
-    from imgslim.pipeline import open_world
+    from imgslim.pipeline import judge, open_world
     from imgslim.reports.audit_html import check_extra
     from imgslim.reports.audit_map import MAP_FILES
     from imgslim.reports.audit_tables import View
@@ -141,10 +141,12 @@ def command(
             on_progress=on_progress,
         ) as opened,
     ):
-        dirt, covered, layers = look_for_dirt(opened, on_progress, secrets=secrets)
+        judged = judge(opened.world)
+        dirt, covered, layers = look_for_dirt(opened, judged, on_progress, secrets=secrets)
         found = audit(
             replace(opened, image=covered, layers=layers),
             also_run,
+            judged=judged,
             base=base,
             under=under,
             max_files=MAP_FILES if is_page else MAX_FILES,

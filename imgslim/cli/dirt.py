@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from imgslim.dirt import Dirt
     from imgslim.layers import OnProgress
     from imgslim.model import Image, Layer
-    from imgslim.pipeline import OpenedImage
+    from imgslim.pipeline import Judged, OpenedImage
 
 secrets_option = click.option(
     "--secrets",
@@ -21,13 +21,20 @@ secrets_option = click.option(
 
 
 def look_for_dirt(
-    opened: OpenedImage, on_progress: OnProgress | None, *, secrets: bool
+    opened: OpenedImage, judged: Judged, on_progress: OnProgress | None, *, secrets: bool
 ) -> tuple[Dirt, Image, tuple[Layer, ...]]:
     """What should not be in the image; and the image and its layers as reports may quote them.
     Raises UsageError when ``secrets`` are asked for and the scanner is not installed."""
     from imgslim.dirt import SecretScanner, cover_image, find_dirt, nothing_more
 
     scanner = SecretScanner() if secrets else None
-    dirt = find_dirt(opened.image, opened.layers, opened.world, scanner, on_progress=on_progress)
+    dirt = find_dirt(
+        opened.image,
+        opened.layers,
+        opened.world,
+        scanner,
+        origin_of=judged.origin_of,
+        on_progress=on_progress,
+    )
     find_more = scanner.in_text if scanner else nothing_more
     return dirt, *cover_image(opened.image, opened.layers, find_more)

@@ -41,11 +41,13 @@ def find_dirt(
     world: World,
     scanner: SecretScanner | None = None,
     *,
+    origin_of: OriginOf | None = None,
     on_progress: OnProgress | None = None,
 ) -> Dirt:
     """What should not be in ``image``. ``layers`` are its indexed layers, ``world`` their merged
-    tree with its packages. With ``scanner`` contents are read, too; progress counts their bytes."""
-    search = _Search(image, layers, world, scanner)
+    tree with its packages, ``origin_of`` says who put a path there (None: found out if need be).
+    With ``scanner`` contents are read, too; progress counts their bytes."""
+    search = _Search(image, layers, world, scanner, origin_of)
     findings = list(find_tokens(image, scanner.in_text if scanner else nothing_more))
     findings += find_privileged(world.rootfs, search.tell)
     findings += find_world_writable(world.rootfs, search.tell)
@@ -67,10 +69,12 @@ class _Search:
         layers: Sequence[Layer],
         world: World,
         scanner: SecretScanner | None,
+        origin_of: OriginOf | None,
     ) -> None:
         self._layers = layers
         self._world = world
         self._scanner = scanner
+        self._judged = origin_of
         _, clean = cover_image(image, layers, scanner.in_text if scanner else nothing_more)
         self._made_by = [instruction(layer.blob.created_by) for layer in clean]
         self._spared: dict[OriginKind, list[int]] = {}
@@ -99,7 +103,7 @@ class _Search:
     @cached_property
     def _origin_of(self) -> OriginOf:
         """Asked for only where something was found, or is to be read: it takes its time."""
-        return origins_of(self._world)
+        return origins_of(self._world, self._judged)
 
     def files(self, on_progress: OnProgress | None) -> Iterator[Finding]:
         """Findings by name and by contents: in the tree, then in what later layers took away."""

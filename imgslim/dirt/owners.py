@@ -26,11 +26,11 @@ _OTHERS = frozenset(
 OriginOf = Callable[[str], Origin]
 
 
-def origins_of(world: World) -> OriginOf:
-    """Where each path of the merged tree comes from, as plans have it; but a Python distribution
-    that was installed from a directory or a file of the build is the user's own (PEP 610)."""
-    runtimes = start_runtimes(world)
-    origin_of = classify(world, [claim for runtime in runtimes for claim in runtime.claims()])
+def origins_of(world: World, judged: OriginOf | None = None) -> OriginOf:
+    """Where each path of the merged tree comes from, as plans have it (``judged``; None: found out
+    here); but a Python distribution that was installed from a directory or a file of the build is
+    the user's own (PEP 610)."""
+    origin_of = judged or _judge(world)
     own = {
         distribution.key
         for distribution in world.packages.distributions
@@ -43,6 +43,11 @@ def origins_of(world: World) -> OriginOf:
         return Origin(OriginKind.USER) if is_own else found
 
     return origin
+
+
+def _judge(world: World) -> OriginOf:
+    runtimes = start_runtimes(world)
+    return classify(world, [claim for runtime in runtimes for claim in runtime.claims()])
 
 
 def origins_after(layers: Sequence[Layer], index: int, world: World) -> OriginOf:

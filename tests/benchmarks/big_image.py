@@ -36,10 +36,10 @@ def write_big_image(path: Path, pip: list[str]) -> None:
         missing_files = FILES - sum(_file_count(layer) for layer in layers)
         missing_bytes = SIZE_BYTES - sum(layer.path.stat().st_size for layer in layers)
         packages = missing_files // FILES_A_PACKAGE
-        filler = _Filler(packages, missing_bytes // packages)
+        filler = Filler(packages, missing_bytes // packages)
         system = int(packages * SYSTEM_SHARE)
         with LayerTar("RUN apt-get install", folder / "system.tar") as layer:
-            filler.debian(layer, system, _package_status(layers[0]))
+            filler.debian(layer, system, package_status(layers[0]))
         layers.insert(1, layer)
         with LayerTar("RUN pip install -r requirements.txt", folder / "python.tar") as layer:
             filler.pypi(layer, packages - system)
@@ -47,7 +47,7 @@ def write_big_image(path: Path, pip: list[str]) -> None:
         interpreter_image.write_archive(path, layers)
 
 
-def _package_status(base: LayerTar) -> str:
+def package_status(base: LayerTar) -> str:
     """The base's paragraphs: the layer above brings a database of all packages."""
     with tarfile.open(base.path) as archive:
         if "var/lib/dpkg/status" not in archive.getnames():
@@ -61,7 +61,7 @@ def _file_count(layer: LayerTar) -> int:
         return sum(member.isreg() for member in archive)
 
 
-class _Filler:
+class Filler:
     """Packages of a hundred files, of which one is big."""
 
     def __init__(self, packages: int, bytes_a_package: int) -> None:
