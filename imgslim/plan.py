@@ -132,6 +132,8 @@ class Closure:
         self._dropped = dropped
         self._world = world
         self._runtimes = runtimes
+        # An image may have a million files: those with nothing to say of one are not asked.
+        self._asked = [r for r in runtimes if type(r).needs is not Runtime.needs]
         self._queue: deque[Finding] = deque()
         self._fresh: deque[Entry] = deque()
         self._problems: dict[tuple[str, str, str], Problem] = {}
@@ -170,7 +172,7 @@ class Closure:
                 self._take(self._queue.popleft())
             if self._fresh:
                 entry = self._fresh.popleft()
-                for runtime in self._runtimes:
+                for runtime in self._asked:
                     self._queue.extend(runtime.needs(entry))
 
     def settle(self) -> bool:
