@@ -42,7 +42,7 @@ LEVELS = (
     ("world",),
     ("tables", "accounts"),
     ("layers", "rootfs"),
-    ("model", "choices", "output", "globs", "quantities"),
+    ("model", "choices", "output", "globs", "quantities", "paths"),
     ("errors", "__init__", "data"),
 )
 """Top to bottom. A module may import from its own level and from those below it."""

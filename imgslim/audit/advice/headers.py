@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from imgslim.audit.advice.model import Draft, Facts, by_layer, shares_of
 from imgslim.audit.advice.scripts import commands_of
 from imgslim.audit.model import AdviceKind, Verdict
+from imgslim.paths import above
 from imgslim.tables import building_commands
 
 _KINDS = ("headers", "static-libraries")
@@ -46,18 +47,14 @@ def _removed(facts: Facts, gone: Sequence[str]) -> list[str]:
     """The highest directories that hold nothing but ``gone``, and the other files by themselves."""
     paths = set(gone)
     others = {file.path for file in facts.files} - paths
-    kept = {above for path in others for above in _above(path)}
+    kept = {one for path in others for one in above(path)}
     base = facts.base.layer_count or 0
     for cell in facts.cells:
         if cell.layer_index < base:
-            kept |= {cell.directory, *_above(cell.directory)}
-    return sorted({next((a for a in _above(path) if a not in kept), path) for path in paths})
-
-
-def _above(path: str) -> list[str]:
-    """The directories around a path, the highest first, without the root."""
-    parts = path.split("/")
-    return ["/".join(parts[:depth]) for depth in range(2, len(parts))]
+            kept |= {cell.directory, *above(cell.directory)}
+    return sorted(
+        {next((a for a in [*above(path)][-2::-1] if a not in kept), path) for path in paths}
+    )
 
 
 def _builds_later(facts: Facts, index: int) -> bool:

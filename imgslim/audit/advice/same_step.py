@@ -16,6 +16,7 @@ from imgslim.audit.advice.scripts import Argv, commands_of
 from imgslim.audit.advice.steps import Step
 from imgslim.audit.model import AdviceKind, How, WastedFile
 from imgslim.model import Entry
+from imgslim.paths import above
 
 _MOST_LINES = 20
 """Lines of a ``.dockerignore`` beyond which what is deleted is no list any more."""
@@ -142,16 +143,11 @@ def _ignored(
     gone = {file.path for file in files}
     if not all(path.startswith(prefix) for path in gone):
         return ()
-    kept = {parent for entry in entries if entry.path not in gone for parent in _above(entry.path)}
+    kept = {parent for entry in entries if entry.path not in gone for parent in above(entry.path)}
     tops = set()
     for path in gone:
-        ways = [above for above in (*_above(path), path) if above.startswith(prefix)]
+        ways = [one for one in (*[*above(path)][::-1], path) if one.startswith(prefix)]
         tops.add(next(way for way in ways if way not in kept))
     if len(tops) > _MOST_LINES:
         return ()
     return tuple(f"**/{top.removeprefix(prefix)}" for top in sorted(tops))
-
-
-def _above(path: str) -> list[str]:
-    parts = path.split("/")
-    return ["/".join(parts[:depth]) or "/" for depth in range(1, len(parts))]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 
 from imgslim.audit.advice.model import Facts
 from imgslim.audit.model import Evidence, Verdict
+from imgslim.paths import above
 from imgslim.sources.reference import is_reference
 
 SYSTEM = ("deb:", "apk:", "rpm:")
@@ -43,17 +43,11 @@ def copy_lines(facts: Facts, first: int, without: Sequence[str] = ()) -> Iterato
 def outer_directories(paths: Iterable[str], without: Sequence[str] = ()) -> tuple[str, ...]:
     """The highest of the directories that hold ``paths`` directly; where one holds something of
     ``without``, the next ones in it, or the file."""
-    apart = {above for top in without for above in (top, *_above(top))}
-    ways = {path: [*_above(path)][::-1] for path in paths}
+    apart = {one for top in without for one in (top, *above(top))}
+    ways = {path: [*above(path)][::-1] for path in paths}
     direct = {way[-1] for way in ways.values()}
     tops = {
-        next((above for above in way if above in direct and above not in apart), path)
+        next((one for one in way if one in direct and one not in apart), path)
         for path, way in ways.items()
     }
     return tuple(sorted(tops))
-
-
-def _above(path: str) -> Iterator[str]:
-    while path not in ("/", ""):
-        path = posixpath.dirname(path)
-        yield path
