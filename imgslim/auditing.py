@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from imgslim.audit import Audit, audit_image
+from imgslim.audit import MAX_FILES, Audit, audit_image
 from imgslim.audit.base_image import KnownImage, check_base, recognise_base
 from imgslim.audit.model import BaseImage
 from imgslim.audit.needed import explain_nothing
@@ -33,6 +33,7 @@ def audit(
     judged: Judged | None = None,
     base: str | None = None,
     under: str = "/",
+    max_files: int = MAX_FILES,
     with_duplicates: bool = False,
     platform: str | None = None,
     on_progress: OnProgress | None = None,
@@ -41,8 +42,8 @@ def audit(
 
     ``judged`` is what ``judge`` says of it (None: it is asked), ``base`` the location of the image
     that it was built upon (None: recognised); ``under`` a directory of the image that is weighed
-    alone. Raises BaseImageError, PathNotFoundError, UsageError, and for ``base`` the errors of
-    ``open_image``.
+    alone, of whose files the ``max_files`` largest are listed. Raises BaseImageError,
+    PathNotFoundError, UsageError, and for ``base`` the errors of ``open_image``.
     """
     world = opened.world
     directory = _directory(world, under)
@@ -57,6 +58,7 @@ def audit(
         no_plan=no_plan,
         base=known,
         under=directory,
+        max_files=max_files,
         explain=explain_nothing if plan is None else line_finder(plan),
         with_duplicates=with_duplicates,
         on_progress=on_progress,

@@ -45,8 +45,9 @@ def check(
     ) as opened:
         find_more = scanner.in_text if scanner else nothing_more
         image, layers = cover_image(opened.image, opened.layers, find_more)
-        dirt = _dirt(opened, limits, scanner, on_progress)
-        audit, no_plan = _audit(opened, layers, limits, also_run)
+        judged = judge(opened.world)
+        dirt = _dirt(opened, limits, scanner, judged, on_progress)
+        audit, no_plan = _audit(opened, layers, limits, also_run, judged)
     outcomes = check_limits(limits, Facts(audit, dirt, reference))
     return Checked(location, image, outcomes, reference, no_plan)
 
@@ -77,17 +78,28 @@ def _dirt(
     opened: OpenedImage,
     limits: Limits,
     scanner: SecretScanner | None,
+    judged: Judged,
     on_progress: OnProgress | None,
 ) -> Dirt | None:
     if limits.kinds.isdisjoint(DIRT_KINDS):
         return None
-    return find_dirt(opened.image, opened.layers, opened.world, scanner, on_progress=on_progress)
+    return find_dirt(
+        opened.image,
+        opened.layers,
+        opened.world,
+        scanner,
+        origin_of=judged.origin_of,
+        on_progress=on_progress,
+    )
 
 
 def _audit(
-    opened: OpenedImage, layers: tuple[Layer, ...], limits: Limits, also_run: Sequence[str]
+    opened: OpenedImage,
+    layers: tuple[Layer, ...],
+    limits: Limits,
+    also_run: Sequence[str],
+    judged: Judged,
 ) -> tuple[Audit, str]:
-    judged = judge(opened.world)
     plan, no_plan = _plan(opened, limits, also_run, judged)
     return audit_image(opened.world, layers, judged.origin_of, plan), no_plan
 

@@ -31,7 +31,7 @@ from imgslim.model import (
     Severity,
 )
 from imgslim.rootfs import Resolved
-from imgslim.runtimes.base import Runtime, Shape
+from imgslim.runtimes.base import Runtime
 from imgslim.strip import plan_strips
 from imgslim.world import World
 
@@ -132,11 +132,11 @@ class Closure:
         self._dropped = dropped
         self._world = world
         self._runtimes = runtimes
+        # An image may have a million files: those with nothing to say of one are not asked.
+        self._asked = [r for r in runtimes if type(r).needs is not Runtime.needs]
         self._queue: deque[Finding] = deque()
         self._fresh: deque[Entry] = deque()
         self._problems: dict[tuple[str, str, str], Problem] = {}
-        self._asked = [r for r in runtimes if type(r).needs is not Runtime.needs]
-        self._lookers: dict[Shape, list[Runtime]] = {}
 
     def __contains__(self, path: object) -> bool:
         return path in self.kept
@@ -171,25 +171,14 @@ class Closure:
         return self._refusal(self._world.rootfs.resolve(finding.path)) is not None
 
     def run(self) -> None:
-        """Work until nothing is queued and every kept entry has been shown to every runtime that
-        looks at such."""
+        """Work until nothing is queued and every kept entry has been shown to every runtime."""
         while self._queue or self._fresh:
             while self._queue:
                 self._take(self._queue.popleft())
             if self._fresh:
                 entry = self._fresh.popleft()
-                for runtime in self._asked_about(entry):
+                for runtime in self._asked:
                     self._queue.extend(runtime.needs(entry))
-
-    def _asked_about(self, entry: Entry) -> Sequence[Runtime]:
-        if not entry.is_file:
-            return self._asked
-        shape = Shape.of(entry)
-        lookers = self._lookers.get(shape)
-        if lookers is None:
-            lookers = [runtime for runtime in self._asked if runtime.looks_at(shape)]
-            self._lookers[shape] = lookers
-        return lookers
 
     def settle(self) -> bool:
         """Ask every runtime about the whole; True when that brought anything new."""

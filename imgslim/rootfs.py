@@ -17,8 +17,7 @@ from dataclasses import dataclass, replace
 from imgslim.errors import ArchiveError
 from imgslim.globs import glob_regex, split_pattern
 from imgslim.layers import AUFS_METADATA_PREFIX, FileSlice
-from imgslim.model import Entry, Kind, Layer, LayerBlob
-from imgslim.plain_headers import owned_by
+from imgslim.model import Entry, Kind, Layer, LayerBlob, owned_by
 
 MAX_LINKS = 40
 """Links on one way before it counts as a loop (Linux: MAXSYMLINKS, path_resolution(7))."""

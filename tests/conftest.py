@@ -1,7 +1,8 @@
-"""Tests that need a real engine are skipped with a reason where none answers, never in CI.
+"""Tests that need a real engine or browser are skipped with a reason where there is none, never in
+CI.
 
-With ``IMGSLIM_REQUIRE_ENGINE=1`` a missing engine, builder or tool fails the run, so that a gate
-cannot pass by skipping.
+With ``IMGSLIM_REQUIRE_ENGINE=1`` a missing engine, builder, browser or tool fails the run, so that
+a gate cannot pass by skipping.
 """
 
 from __future__ import annotations
@@ -26,6 +27,17 @@ def missing_engine() -> str | None:
         return f"no docker command; {HOW_TO_ENABLE}"
     answer = subprocess.run(["docker", "info"], capture_output=True, text=True, timeout=60)
     return None if answer.returncode == 0 else f"no Docker engine answers; {HOW_TO_ENABLE}"
+
+
+def missing_browser() -> str | None:
+    """Why browser tests cannot run here, or None."""
+    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+    how = "on Debian: apt-get install chromium chromium-driver"
+    return f"no {' and no '.join(missing)}; {how}" if missing else None
+
+
+NEEDED = {"engine": missing_engine, "browser": missing_browser}
+"""Marks, and what tells why a test with that mark cannot run."""
 
 
 def pytest_configure() -> None:
@@ -55,13 +67,12 @@ def _fixture_name(item: pytest.Item) -> str:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("engine") is None:
-        return
-    reason = missing_engine()
-    if reason and REQUIRED:
-        pytest.fail(reason, pytrace=False)
-    if reason:
-        pytest.skip(reason)
+    for mark, why_not in NEEDED.items():
+        reason = why_not() if item.get_closest_marker(mark) else None
+        if reason and REQUIRED:
+            pytest.fail(reason, pytrace=False)
+        if reason:
+            pytest.skip(reason)
 
 
 @pytest.hookimpl(wrapper=True)

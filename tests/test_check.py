@@ -16,7 +16,7 @@ from imgslim.audit.kinds import kind_titles
 from imgslim.cli.app import run
 from imgslim.dirt import DirtKind
 from imgslim.limits.measures import MEASURES
-from imgslim.limits.quantities import parse_percent, parse_ratio, parse_size
+from imgslim.quantities import parse_percent, parse_ratio, parse_size
 from tests.archives import Made, docker_archive
 from tests.elves import elf
 from tests.schemas import sarif_errors

@@ -104,6 +104,19 @@ def test_help_comes_without_the_libraries_that_only_work_needs(option: str) -> N
     assert (done.stdout, done.stderr, done.returncode) == (OVERVIEW, "", 0)
 
 
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "check"])
+def test_a_command_that_only_says_how_it_is_used_loads_no_other(command: str) -> None:
+    """But for check, whose help lists the kinds of an audit."""
+    code = (
+        "import sys; from imgslim.cli.app import run"
+        f"; run(['{command}', '--help'])"
+        "; heavy = {'imgslim.audit', 'imgslim.plan', 'imgslim.runtimes', 'docker', 'tarfile'}"
+        "; sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_commands_help_teaches_with_examples(
     name: str, capsys: pytest.CaptureFixture[str]

@@ -41,8 +41,8 @@ LEVELS = (
     ("commands", "wrappers"),
     ("world",),
     ("tables", "accounts"),
-    ("layers", "rootfs", "tar_walk", "plain_headers"),
-    ("model", "choices", "output", "globs"),
+    ("layers", "rootfs"),
+    ("model", "choices", "output", "globs", "quantities", "paths"),
     ("errors", "__init__", "data"),
 )
 """Top to bottom. A module may import from its own level and from those below it."""
@@ -52,7 +52,9 @@ ONLY_HERE = {
     "rich": ("cli", "reports"),
     "docker": ("engine",),
     "kingfisher_sdk": ("dirt",),
+    "jinja2": ("reports",),
     "junitparser": ("reports",),
+    "vl_convert": ("reports",),
 }
 """Libraries that one part alone may know."""
 

@@ -579,3 +579,19 @@ def test_bytecode_asked_for_at_tight_is_that_of_what_is_loaded_at_start(tmp_path
         late = {f"aa/__pycache__/{name}.cpython-311.pyc" for name in more}
         assert {path for path in files if path.endswith(".pyc")} == compiled | late
         assert "aa/three.py" in files
+
+
+def test_tight_follows_what_a_distribution_carries_along(tmp_path: Path) -> None:
+    """poetry-core puts poetry/core/_vendor on the search path when it starts."""
+    package = {
+        "aa/__init__.py": "import sys\nsys.path.insert(0, __file__[:-11] + '_vendor')\n",
+        "aa/parse.py": "from lark import Lark\nimport six\n",
+        "aa/_vendor/lark/__init__.py": "from lark.parser import Lark\n",
+        "aa/_vendor/lark/parser.py": "",
+        "aa/_vendor/lark/grammars/common.lark": "data",
+        "aa/_vendor/lark/other.py": "",
+        "aa/_vendor/six.py": "",
+        "aa/_vendor/unused.py": "",
+    }
+    found = kept(plan_at(tmp_path, Level.TIGHT, app("import aa.parse\n", package)))
+    assert found == set(package) - {"aa/_vendor/lark/other.py", "aa/_vendor/unused.py"}

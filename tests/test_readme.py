@@ -70,10 +70,13 @@ if INSIDE not in os.environ:
         dockerfile = (fresh_copy / "build/Dockerfile.slim").read_text(encoding="utf-8")
         assert "\nFROM scratch\n" in dockerfile and 'ENTRYPOINT ["gunicorn"]' in dockerfile
 
-    def test_the_second_command_passes_the_tests_without_an_engine(fresh_copy: Path) -> None:
-        done = run_in(fresh_copy, quick_start_commands()[1])
+    def test_the_second_command_passes_tests_without_an_engine(fresh_copy: Path) -> None:
+        """Of some files: the run that this is part of is that command over all of them."""
+        files = "tests/test_dockerfile.py tests/test_cli.py"
+        done = run_in(fresh_copy, f"{quick_start_commands()[1]} {files}")
         assert done.returncode == 0, done.stdout[-5000:] + done.stderr
-        assert " failed" not in done.stdout.splitlines()[-1]
+        last = done.stdout.splitlines()[-1]
+        assert " passed" in last and " skipped" in last and " failed" not in last
         assert ".ci/engine" in done.stdout, "skipped tests say what enables them"
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from imgslim.audit.accounting import MAX_FILES as MAX_FILES
-from imgslim.audit.accounting import Bookkeeper
+from imgslim.audit.accounting import Account, Bookkeeper
+from imgslim.audit.advice import find_advice
+from imgslim.audit.advice.installed import brings_recommended, read_automatic
+from imgslim.audit.advice.model import Facts
+from imgslim.audit.advice.steps import read_steps
 from imgslim.audit.duplicates import find_duplicates
 from imgslim.audit.efficiency import measure_efficiency
 from imgslim.audit.instructions import instruction as instruction
@@ -33,6 +37,7 @@ def audit_image(
     no_plan: str = "nothing was derived",
     base: BaseImage | None = None,
     under: str = "/",
+    max_files: int = MAX_FILES,
     explain: Explain = explain_nothing,
     with_duplicates: bool = False,
     on_progress: OnProgress | None = None,
@@ -41,17 +46,29 @@ def audit_image(
 
     ``origin_of`` says who put a path there, ``plan`` what the slim image keeps (None: ``no_plan``
     says why there is none), ``explain`` in one line what needs a kept path. Only what is below the
-    canonical directory ``under`` is weighed. Contents are read of files that a later layer stores
-    again at the same size, and ``with_duplicates`` of all others that may be the same.
+    canonical directory ``under`` is weighed, and the ``max_files`` largest listed. Contents
+    are read of files that a later layer stores again at the same size, and ``with_duplicates`` of
+    all others that may be the same.
     """
     names = find_names(layers, world.rootfs)
     ownership = Ownership(world)
     kinds = Kinds(world.packages.packages.get)
-    book = Bookkeeper(ownership, kinds, origin_of, Fate(plan), names, under)
+    base = base or BaseImage()
+    book = Bookkeeper(
+        ownership,
+        kinds,
+        origin_of,
+        Fate(plan),
+        names,
+        under,
+        base_count=base.layer_count or 0,
+        max_files=max_files,
+    )
     book.enter(stored_files(layers))
     wasted = _enter_waste(book, kinds, layers, world.rootfs, under)
     account = book.close(explain)
-    cells, base = account.cells, base or BaseImage()
+    cells = account.cells
+    facts = _facts(world, layers, account, wasted, base, kinds, origin_of, plan is not None)
     return Audit(
         under=under,
         weight=weigh(cells),
@@ -69,6 +86,34 @@ def audit_image(
         else None,
         cells=cells,
         no_plan="" if plan is not None else no_plan,
+        advice=find_advice(facts),
+    )
+
+
+def _facts(
+    world: World,
+    layers: Sequence[Layer],
+    account: Account,
+    wasted: Sequence[WastedFile],
+    base: BaseImage,
+    kinds: Kinds,
+    origin_of: Callable[[str], Origin],
+    has_plan: bool,
+) -> Facts:
+    packages = world.packages.packages
+    return Facts(
+        layers=layers,
+        steps=read_steps(layers, world.history, base.layer_count),
+        files=account.own,
+        wasted=wasted,
+        cells=account.cells,
+        base=base,
+        has_plan=has_plan,
+        packages=packages,
+        automatic=read_automatic(world.rootfs, packages),
+        recommends=brings_recommended(world.rootfs),
+        origin_of=origin_of,
+        is_tool=kinds.is_tool,
     )
 
 

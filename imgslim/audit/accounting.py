@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heappush, heapreplace
 
+from imgslim.audit.advice.model import Stored
 from imgslim.audit.kinds import Kinds, NamedKind
 from imgslim.audit.model import Cell, FileAudit, Verdict
 from imgslim.audit.needed import Explain, Fate
@@ -14,19 +15,22 @@ from imgslim.audit.stored import Names
 from imgslim.model import Entry, Origin, OriginKind
 
 MAX_FILES = 100
-"""Files that an audit lists."""
+"""Files that an audit lists, unless it is asked for more."""
 
 _Key = tuple[int, str, str, str, str, Verdict]
+_Ranked = tuple[int, str, int, str, NamedKind, Verdict, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
     """``cells`` in the order of layer, directory and the other fields; ``largest`` the largest
-    files of the tree; ``hidden`` the stored files that are not in it."""
+    files of the tree; ``hidden`` the stored files that are not in it; ``own`` those of the tree
+    that are not in the base's layers."""
 
     cells: tuple[Cell, ...]
     largest: tuple[FileAudit, ...]
     hidden: tuple[Entry, ...]
+    own: tuple[Stored, ...]
 
 
 class Bookkeeper:
@@ -40,6 +44,8 @@ class Bookkeeper:
         fate: Fate,
         names: Names,
         under: str = "/",
+        base_count: int = 0,
+        max_files: int = MAX_FILES,
     ) -> None:
         self._ownership = ownership
         self._kinds = kinds
@@ -47,10 +53,13 @@ class Bookkeeper:
         self._fate = fate
         self._names = names
         self._under = "" if under == "/" else under
+        self._max_files = max_files
         self._sums: dict[_Key, list[int]] = {}
         self._examples: dict[_Key, tuple[int, str]] = {}
-        self._largest: list[tuple[int, str, int, str, NamedKind, Verdict]] = []
+        self._largest: list[_Ranked] = []
         self._hidden: list[Entry] = []
+        self._base_count = base_count
+        self._own: list[Stored] = []
 
     def enter(self, stored: Iterable[Entry]) -> None:
         """Count ``stored``, each once."""
@@ -86,10 +95,11 @@ class Bookkeeper:
                 *kind,
                 verdict,
                 explain(path) if verdict is Verdict.NEEDED else "",
+                kept,
             )
-            for size, path, layer_index, owner, kind, verdict in ranked
+            for size, path, layer_index, owner, kind, verdict, kept in ranked
         )
-        return Account(cells, largest, tuple(self._hidden))
+        return Account(cells, largest, tuple(self._hidden), tuple(self._own))
 
     @property
     def hidden(self) -> Sequence[Entry]:
@@ -105,6 +115,7 @@ class Bookkeeper:
         verdict = self._fate.verdict(path, names)
         size = entry.size_bytes
         key = (entry.layer_index, directory or "/", owner, *kind, verdict)
+        kept = 0
         if verdict is Verdict.NEEDED:
             kept = self._fate.needed_bytes(entry)
             if kept < size:
@@ -113,8 +124,10 @@ class Bookkeeper:
             self._add(key, kept, 1, path)
         else:
             self._add(key, size, 1, path)
-        if len(self._largest) < MAX_FILES or size > self._largest[0][0]:
-            self._rank((size, path, entry.layer_index, owner, kind, verdict))
+        if entry.layer_index >= self._base_count:
+            self._own.append(Stored(entry, path, owner, *kind, verdict))
+        if len(self._largest) < self._max_files or size > self._largest[0][0]:
+            self._rank((size, path, entry.layer_index, owner, kind, verdict, kept))
 
     def _stands_for(self, entry: Entry, names: tuple[str, ...]) -> tuple[str, str, Origin]:
         """The name under which a file counts, its owner and origin: of hard links one that a
@@ -140,8 +153,8 @@ class Bookkeeper:
         if size > self._examples[key][0]:
             self._examples[key] = (size, path)
 
-    def _rank(self, row: tuple[int, str, int, str, NamedKind, Verdict]) -> None:
-        if len(self._largest) < MAX_FILES:
+    def _rank(self, row: _Ranked) -> None:
+        if len(self._largest) < self._max_files:
             heappush(self._largest, row)
         else:
             heapreplace(self._largest, row)

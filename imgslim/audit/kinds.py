@@ -80,6 +80,11 @@ class Kinds:
                 return kind, units[int((match.lastgroup or "r0")[1:])]
         return (OTHER, "") if found == self._none else _named(self._rows[found])
 
+    def is_tool(self, key: str) -> bool:
+        """Whether a package is one that builds or installs, by its name or its subject area."""
+        row = self._of_owner(key)
+        return row != self._none and self._rows[row]["kind"] in ("toolchain", "package-managers")
+
     def _place(self, path: str, directory: str) -> int:
         """The first row that claims a path by its directory or the end of its name."""
         found = self._by_directory.get(directory)

@@ -128,7 +128,8 @@ class DirectoryAudit:
 
 @dataclass(frozen=True, slots=True)
 class FileAudit:
-    """A file of the merged tree under the path that stands for it, and its owner ("": nobody)."""
+    """A file of the merged tree under the path that stands for it, and its owner ("": nobody).
+    ``needed_bytes`` are fewer than all of a needed file where the plan cuts or strips it."""
 
     path: str
     size_bytes: int
@@ -138,6 +139,7 @@ class FileAudit:
     unit: str
     verdict: Verdict
     why: str
+    needed_bytes: int = 0
 
 
 class How(StrEnum):
@@ -265,6 +267,40 @@ class BaseImage:
     note: str = ""
 
 
+class AdviceKind(StrEnum):
+    """What an edit of a Dockerfile does."""
+
+    JOIN = "join-runs"
+    SAME_STEP = "same-step"
+    DOCKERIGNORE = "dockerignore"
+    CLEAN = "clean-up"
+    RECOMMENDS = "no-recommends"
+    BUILD_STAGE = "build-stage"
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One edit, and what it saves of the stored bytes.
+
+    ``title`` is one line without the bytes, ``edit`` the exact edit (may have several lines),
+    ``reason`` what the image shows, in one line ("": the title says it). ``layer_index`` is the
+    layer that gets smaller and ``instruction`` the one that made it ("": the image does not say);
+    None where the edit is of no single layer. ``paths`` are what goes, as directories, globs or
+    files; ``packages`` the keys of packages that go. No byte is in the ``saved_bytes`` of two.
+    """
+
+    kind: AdviceKind
+    title: str
+    edit: str
+    reason: str
+    layer_index: int | None
+    instruction: str
+    saved_bytes: int
+    file_count: int
+    paths: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Audit:
     """Everything that weighs, largest first; layers in their order, base first.
@@ -272,6 +308,7 @@ class Audit:
     All but ``layers`` of an account of ``under`` ("/": the whole) is about what is below it; bytes
     elsewhere are in no sum. ``no_plan`` says why the image has no plan ("": it has one).
     ``duplicates`` is None where they were not looked for. ``efficiency`` is the whole image's.
+    ``advice`` is what saves most first.
     """
 
     under: str
@@ -288,6 +325,12 @@ class Audit:
     duplicates: tuple[Duplicate, ...] | None
     cells: tuple[Cell, ...]
     no_plan: str = ""
+    advice: tuple[Advice, ...] = ()
+
+    @property
+    def advised_bytes(self) -> int:
+        """What all of the advice together saves."""
+        return sum(advice.saved_bytes for advice in self.advice)
 
     @property
     def has_plan(self) -> bool:

@@ -23,6 +23,7 @@ from imgslim.audit.model import (
 )
 from imgslim.audit.needed import Explain
 from imgslim.model import Layer
+from imgslim.paths import above
 
 K = TypeVar("K")
 
@@ -100,7 +101,7 @@ def directory_rows(cells: Iterable[Cell], explain: Explain) -> tuple[DirectoryAu
         if own:
             why = explain(largest[path][1]) if largest[path][0] else ""
             named.append(DirectoryAudit(path, own, weights[path], why))
-        for parent in _parents(path):
+        for parent in above(path):
             rest[parent] -= own
     return tuple(sorted(named, key=lambda row: (-row.own_bytes, row.path)))
 
@@ -126,17 +127,10 @@ def _below(
             ((c.size_bytes, c.example) for c in group if c.verdict is Verdict.NEEDED),
             default=(0, ""),
         )
-        for path in (directory, *_parents(directory)):
+        for path in (directory, *above(directory)):
             parts[path].append(weight)
             largest[path] = max(largest[path], most)
     return {path: add_weights(weights) for path, weights in parts.items()}, largest
-
-
-def _parents(path: str) -> list[str]:
-    if path == "/":
-        return []
-    parts = path.split("/")
-    return ["/".join(parts[:depth]) or "/" for depth in range(len(parts) - 1, 0, -1)]
 
 
 def _or_hidden(cell: Cell, key: str) -> str:

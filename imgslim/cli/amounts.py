@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from imgslim.limits.quantities import parse_percent, parse_ratio, parse_size
+from imgslim.quantities import parse_percent, parse_ratio, parse_size
 
 
 class Amount(click.ParamType):  # type: ignore[type-arg] # generic since click 8.4

@@ -30,12 +30,12 @@ Examples:
   imgslim audit app.tar --format json | jq '.audit.wasted[:5]'
 """
 
-FORMATS = ("table", "json", "markdown", "csv")
+FORMATS = ("table", "json", "markdown", "csv", "html")
 
 by_option = click.option(
     "--by",
     cls=options.RunOption,
-    type=click.Choice(["layer", "package", "kind", "dir"]),
+    type=click.Choice(["layer", "package", "kind", "dir", "advice"]),
     help="One table in place of the overview.",
 )
 top_option = click.option(
@@ -43,7 +43,7 @@ top_option = click.option(
     cls=options.RunOption,
     metavar="N",
     type=click.IntRange(min=1),
-    help="Rows of each table. Default: 8, with --by 20; csv and json: all.",
+    help="Rows of each table. Default: 8, with --by 20; html: 30; csv and json: all.",
 )
 under_option = click.option(
     "--under",
@@ -72,7 +72,8 @@ format_option = click.option(
     type=click.Choice(FORMATS),
     default="table",
     show_default=True,
-    help="For people, for programs (docs/json.md), for a pull request, for a spreadsheet.",
+    help="For people, for programs (docs/json.md), for a pull request, for a spreadsheet, "
+    "for a browser (needs imgslim[html]).",
 )
 
 
@@ -115,14 +116,21 @@ def command(
     caches, toolchains …), by package (deb, apk, rpm, PyPI, npm, gem, jar, Go program), by
     directory; what a later layer deletes or overwrites counts apart, with both instructions. An
     image of which nothing says what it runs is weighed too, without what is needed.
+    Advice names edits of the Dockerfile, each with the bytes that it saves on this very image.
     And what should be in no image: setuid programs, files that everyone may write, histories,
     private keys, logins, tokens in the config or the history; also what a later layer deleted.
     """
     check_output(output, force=force)
+    from imgslim.audit import MAX_FILES
     from imgslim.auditing import audit
     from imgslim.pipeline import judge, open_world
+    from imgslim.reports.audit_html import check_extra
+    from imgslim.reports.audit_map import MAP_FILES
     from imgslim.reports.audit_tables import View
 
+    is_page = output_format == "html"
+    if is_page:
+        check_extra()
     with (
         ProgressBar(quiet=quiet) as on_progress,
         open_world(
@@ -141,6 +149,7 @@ def command(
             judged=judged,
             base=base,
             under=under,
+            max_files=MAP_FILES if is_page else MAX_FILES,
             with_duplicates=duplicates,
             platform=platform,
             on_progress=on_progress,
@@ -157,7 +166,7 @@ def command(
 def _render(
     output_format: str, image: Image, audit: Audit, dirt: Dirt, view: View, look: Look
 ) -> str:
-    from imgslim.reports import audit_csv, audit_json, audit_markdown, audit_text
+    from imgslim.reports import audit_csv, audit_html, audit_json, audit_markdown, audit_text
 
     match output_format:
         case "json":
@@ -166,5 +175,7 @@ def _render(
             return audit_markdown.render_audit(image, audit, dirt, view)
         case "csv":
             return audit_csv.render_audit(audit, view)
+        case "html":
+            return audit_html.render_audit(image, audit, dirt, view)
         case _:
             return audit_text.render_audit(image, audit, dirt, look, view)

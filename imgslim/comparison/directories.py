@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from imgslim.comparison.changes import DirectoryGrowth, PathChange
+from imgslim.paths import above
 
 NAMED_SHARE = 0.02
 """A directory is named when this share of all bytes that came or went did so in it, beyond the
@@ -34,7 +35,7 @@ def gather_growth(changes: Iterable[PathChange]) -> tuple[DirectoryGrowth, ...]:
     for change in changes:
         if change.growth_bytes:
             one = _Sum(change.growth_bytes, abs(change.growth_bytes), 1)
-            for directory in _above(change.path):
+            for directory in above(change.path):
                 sums.setdefault(directory, _Sum()).add(one)
     rows = _named(sums, {path: _Sum(s.growth, s.moved, s.paths) for path, s in sums.items()})
     return tuple(sorted(rows, key=lambda row: (-abs(row.own_growth_bytes), row.path)))
@@ -49,12 +50,5 @@ def _named(sums: dict[str, _Sum], rest: dict[str, _Sum]) -> Iterator[DirectoryGr
         if not own.moved or (own.moved < threshold and path != "/"):
             continue
         yield DirectoryGrowth(path, sums[path].growth, own.growth, own.paths)
-        for parent in _above(path) if path != "/" else ():
+        for parent in above(path):
             rest[parent].add(own, -1)
-
-
-def _above(path: str) -> Iterator[str]:
-    """The directories above a path, the nearest first, the root last."""
-    while path != "/":
-        path = path.rpartition("/")[0] or "/"
-        yield path

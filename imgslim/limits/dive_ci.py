@@ -16,7 +16,7 @@ import yaml
 
 from imgslim.errors import UsageError
 from imgslim.limits.measures import DIVE_EFFICIENCY, DIVE_USER_WASTE, DIVE_WASTE
-from imgslim.limits.quantities import parse_size
+from imgslim.quantities import parse_size
 
 DIVE_FILE = ".dive-ci"
 """Where dive looks for it, in the working directory."""

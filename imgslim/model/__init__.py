@@ -15,6 +15,7 @@ from imgslim.model.image import (
     LayerBlob,
     Platform,
     Traits,
+    owned_by,
 )
 from imgslim.model.plan import (
     Claim,
@@ -65,5 +66,6 @@ __all__ = [
     "Scope",
     "Severity",
     "Traits",
+    "owned_by",
     "unique_size_bytes",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 _OFFSET_BITS = 64
 """Those of a position in a tar, or of an inode's number on a disk."""
@@ -38,6 +39,13 @@ class Traits:
     xattrs: tuple[tuple[str, bytes], ...] = ()
     device: tuple[int, int] = (0, 0)
     sparse: tuple[tuple[int, int], ...] | None = None
+
+
+@lru_cache(maxsize=1024)
+def owned_by(uid: int, gid: int) -> Traits:
+    """The traits of what has an owner and nothing else that is special; the same object each time,
+    as long as owners are few."""
+    return Traits(uid, gid)
 
 
 @dataclass(frozen=True, slots=True)

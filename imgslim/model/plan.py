@@ -136,7 +136,8 @@ class Package:
     installed. ``checksums`` maps a path to (algorithm, hex digest) where the database knows it.
     ``conffiles`` are those of ``files`` that the administrator may edit, ``database`` the record
     that lists the files, ``essential`` the base set on which others may silently rely (policy 3.8),
-    ``section`` the archive's subject area (Debian policy 2.4).
+    ``section`` the archive's subject area (Debian policy 2.4), ``recommends`` the keys of those
+    installed that it only recommends (policy 7.2).
     """
 
     key: str
@@ -150,6 +151,7 @@ class Package:
     conffiles: tuple[str, ...] = ()
     database: str = ""
     section: str = ""
+    recommends: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ _FIELDS = frozenset(
         "Provides",
         "Depends",
         "Pre-Depends",
+        "Recommends",
         "Essential",
         "Section",
         "Protected",
@@ -181,6 +182,9 @@ def _package(database: _Database, stanza: Stanza, status_d: str) -> Package:
         listed = [*(path for path, _ in sums), *conffiles]
     relations = f"{stanza.get('Pre-Depends', '')},{stanza.get('Depends', '')}"
     depends = database.installed.resolve(parse_relations(relations), architecture)
+    recommends = database.installed.resolve(
+        parse_relations(stanza.get("Recommends", "")), architecture
+    )
     key = _key(stanza, database.native)
     return Package(
         key=key,
@@ -194,6 +198,7 @@ def _package(database: _Database, stanza: Stanza, status_d: str) -> Package:
         conffiles=tuple(conffiles),
         database=record,
         section=stanza.get("Section", "").rpartition("/")[2],
+        recommends=tuple(other for other in recommends if other not in (key, *depends)),
     )
 
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 
 from imgslim.audit.model import Audit, Weight
-from imgslim.reports.audit_tables import OVERVIEW, View
+from imgslim.reports.audit_tables import ADVICE, OVERVIEW, View
 from imgslim.reports.words import printable
 
 _WEIGHT = (
@@ -29,6 +29,7 @@ def render_audit(audit: Audit, view: View = OVERVIEW) -> str:
         "package": _packages,
         "kind": _kinds,
         "dir": _directories,
+        ADVICE: _advice,
     }
     head, *rows = tables[view.by](audit)
     buffer = io.StringIO()
@@ -89,12 +90,31 @@ def _directories(audit: Audit) -> Iterator[Sequence[object]]:
         yield (row.path, row.own_bytes, *_weight(row.weight), row.why)
 
 
+def _advice(audit: Audit) -> Iterator[Sequence[object]]:
+    yield ("saved_bytes", "kind", "layer", "instruction", "title", "edit", "packages")
+    for row in audit.advice:
+        layer = "" if row.layer_index is None else row.layer_index
+        packages = " ".join(row.packages)
+        yield (
+            row.saved_bytes,
+            row.kind.value,
+            layer,
+            row.instruction,
+            row.title,
+            tuple(row.edit.split("\n")),
+            packages,
+        )
+
+
 def _weight(weight: Weight) -> list[int]:
     return [getattr(weight, name) for name in _WEIGHT]
 
 
 def _text(value: object) -> object:
-    """Strings that a spreadsheet does not take for a formula (OWASP, CSV injection)."""
+    """Strings that a spreadsheet does not take for a formula (OWASP, CSV injection); a tuple is the
+    lines of one."""
+    if isinstance(value, tuple):
+        return "\n".join(map(printable, value))
     if not isinstance(value, str):
         return value
     text = printable(value)

@@ -30,6 +30,11 @@ def audit_document(audit: Audit) -> Row:
             "own_size_bytes": audit.own_weight.size_bytes,
         },
         "efficiency": _efficiency(audit.efficiency),
+        "advised_bytes": audit.advised_bytes,
+        "advice": [
+            fields_of(row) | {"paths": list(row.paths), "packages": list(row.packages)}
+            for row in audit.advice
+        ],
         "layers": [_weighed(row) for row in audit.layers],
         "kinds": [
             _weighed(row) | {"units": [list(unit) for unit in row.units]} for row in audit.kinds

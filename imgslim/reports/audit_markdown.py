@@ -7,23 +7,32 @@ from collections.abc import Iterator
 from imgslim.audit.model import Audit
 from imgslim.dirt import Dirt
 from imgslim.model import Image
-from imgslim.reports.audit_tables import OVERVIEW, Section, View, sections, summary_lines
+from imgslim.reports.advice import advice_title, markdown_lines
+from imgslim.reports.audit_tables import (
+    ADVICE,
+    OVERVIEW,
+    Section,
+    View,
+    sections,
+    summary_lines,
+)
 from imgslim.reports.dirt_text import HEADING, finding_lines
 from imgslim.reports.text import title_of
-from imgslim.reports.words import count_text, printable
-
-_SPECIAL = "\\`*_{}[]<>#|~"
+from imgslim.reports.words import count_text, markdown_text
 
 
 def render_audit(image: Image, audit: Audit, dirt: Dirt, view: View = OVERVIEW) -> str:
     """The tables of ``imgslim audit``, each with what needs its rows, and the dirt as a list."""
-    lines = [f"## {_escaped(title_of(image))}", ""]
-    lines += [f"- {_escaped(line)}" for line in summary_lines(audit)]
+    lines = [f"## {markdown_text(title_of(image))}", ""]
+    lines += [f"- {markdown_text(line)}" for line in summary_lines(audit)]
+    if view.by == ADVICE or (audit.advice and not view.by):
+        lines += ["", f"### {markdown_text(advice_title(audit))}", ""]
+        lines += markdown_lines(audit, view.rows)
     for section in sections(audit, view):
-        lines += ["", f"### {_escaped(section.title)}", "", *_table(section)]
+        lines += ["", f"### {markdown_text(section.title)}", "", *_table(section)]
     if not view.by:
         lines += ["", f"### {HEADING}", ""]
-        lines += [f"- {_escaped(line)}" for line in finding_lines(dirt)]
+        lines += [f"- {markdown_text(line)}" for line in finding_lines(dirt)]
     return "\n".join(lines) + "\n"
 
 
@@ -34,8 +43,8 @@ def _table(section: Section) -> Iterator[str]:
     yield _line([*titles, "because of"] if has_notes else titles)
     yield _line([*rules, "---"] if has_notes else rules)
     for row in section.rows:
-        cells = [_escaped(text) for text in row.cells]
-        yield _line([*cells, _escaped(row.note)] if has_notes else cells)
+        cells = [markdown_text(text) for text in row.cells]
+        yield _line([*cells, markdown_text(row.note)] if has_notes else cells)
     if section.hidden_rows > 0:
         yield ""
         yield f"… and {count_text(section.hidden_rows, 'row')} more"
@@ -43,8 +52,3 @@ def _table(section: Section) -> Iterator[str]:
 
 def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _escaped(text: str) -> str:
-    """``text`` as it is, whatever a file of the image is called (GFM 0.29, 2.4 and 4.10)."""
-    return "".join(f"\\{sign}" if sign in _SPECIAL else sign for sign in printable(text))

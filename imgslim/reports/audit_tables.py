@@ -21,6 +21,9 @@ from imgslim.reports.words import count_text, share_text, size_text
 
 T = TypeVar("T")
 
+ADVICE = "advice"
+"""What ``--by`` calls the advice, which is a list and no table."""
+
 BAR_WIDTH = 10
 OVERVIEW_ROWS = 8
 """Rows of each table of the overview, unless the user says how many."""
@@ -42,8 +45,8 @@ _UNDONE = {
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What of an audit is to be seen: one table ``by`` "layer", "package", "kind" or "dir" ("": an
-    overview), and ``top`` rows of each (None: a few)."""
+    """What of an audit is to be seen: one table ``by`` "layer", "package", "kind" or "dir", or
+    ADVICE ("": an overview), and ``top`` rows of each (None: a few)."""
 
     by: str = ""
     top: int | None = None
@@ -143,7 +146,8 @@ def sections(audit: Audit, view: View) -> Iterator[Section]:
         "dir": directory_section,
     }
     if view.by:
-        yield tables[view.by](audit, view.rows)
+        if view.by in tables:
+            yield tables[view.by](audit, view.rows)
         return
     yield layer_section(audit, max(view.rows, OVERVIEW_ROWS))
     if audit.undone:
@@ -155,6 +159,14 @@ def sections(audit: Audit, view: View) -> Iterator[Section]:
     yield file_section(audit, view.rows)
     if audit.duplicates:
         yield duplicate_section(audit.duplicates, view.rows)
+
+
+def widest(columns: tuple[Column, ...]) -> int:
+    """The column that has the most room for a sentence."""
+    return next(
+        (i for i, column in enumerate(columns) if column.may_cut),
+        next(i for i, column in enumerate(columns) if not column.is_number),
+    )
 
 
 def layer_section(audit: Audit, top: int) -> Section:
@@ -191,7 +203,7 @@ def kind_section(audit: Audit, top: int) -> Section:
 def package_section(audit: Audit, top: int) -> Section:
     """The packages, with what is no package's at the end."""
     shown = _with_last(audit.packages, top, lambda row: row.key in _NAMES)
-    named = [(_NAMES.get(row.key, row.key), row.weight, row.why) for row in shown]
+    named = [(package_title(row.key), row.weight, row.why) for row in shown]
     return _weight_section("Packages", "package", audit, named, len(audit.packages))
 
 
@@ -254,7 +266,7 @@ def undone_section(audit: Audit, top: int) -> Section:
             (
                 size_text(row.size_bytes),
                 f"{row.file_count:,}",
-                _layer_name(audit, row.layer_index),
+                layer_name(audit, row.layer_index),
                 _undone_by(audit, row),
             ),
             row.example,
@@ -339,11 +351,17 @@ def _made_by(text: str) -> str:
     return text or "(the image does not say)"
 
 
-def _layer_name(audit: Audit, index: int) -> str:
+def package_title(key: str) -> str:
+    """What the row of a package is called: its key, or what NOBODY and HIDDEN stand for."""
+    return _NAMES.get(key, key)
+
+
+def layer_name(audit: Audit, index: int) -> str:
+    """``3 RUN make``: its number and the instruction that made it."""
     return f"{index} {_made_by(audit.layers[index].instruction)}"
 
 
 def _undone_by(audit: Audit, row: Undone) -> str:
     if row.by_layer is None:
         return row.how.value
-    return f"{_UNDONE[row.how]} {_layer_name(audit, row.by_layer)}"
+    return f"{_UNDONE[row.how]} {layer_name(audit, row.by_layer)}"

@@ -8,7 +8,17 @@ from rich.table import Table
 from imgslim.audit.model import Audit
 from imgslim.dirt import Dirt
 from imgslim.model import Image
-from imgslim.reports.audit_tables import OVERVIEW, Column, Section, View, sections, summary_lines
+from imgslim.reports.advice import paint_advice
+from imgslim.reports.audit_tables import (
+    ADVICE,
+    OVERVIEW,
+    Column,
+    Section,
+    View,
+    sections,
+    summary_lines,
+    widest,
+)
 from imgslim.reports.console import Look, cell, draw, heading, indented, indented_text
 from imgslim.reports.dirt_text import paint_dirt
 from imgslim.reports.text import title_of
@@ -23,6 +33,8 @@ def render_audit(image: Image, audit: Audit, dirt: Dirt, look: Look, view: View 
         console.print(cell(title_of(image), "bold"))
         for line in summary_lines(audit):
             console.print(indented_text(line))
+        if view.by == ADVICE or (audit.advice and not view.by):
+            paint_advice(console, audit, look, view)
         for section in sections(audit, view):
             _paint(console, section, look)
         if not view.by:
@@ -38,7 +50,7 @@ def _paint(console: Console, section: Section, look: Look) -> None:
     for row in section.rows:
         table.add_row(*(cell(text) for text in row.cells))
         if look.verbose and row.note:
-            wide = _widest(section.columns)
+            wide = widest(section.columns)
             note = [cell("")] * width
             note[wide] = cell(f"  {row.note}", "dim")
             table.add_row(*note)
@@ -61,11 +73,3 @@ def _table(columns: tuple[Column, ...], look: Look) -> Table:
         )
     table.expand = any(column.may_cut for column in columns)
     return table
-
-
-def _widest(columns: tuple[Column, ...]) -> int:
-    """The column that has the most room for a sentence."""
-    return next(
-        (i for i, column in enumerate(columns) if column.may_cut),
-        next(i for i, column in enumerate(columns) if not column.is_number),
-    )

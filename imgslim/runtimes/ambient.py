@@ -30,8 +30,8 @@ from imgslim.model import (
     unique_size_bytes,
 )
 from imgslim.rootfs import Rootfs
-from imgslim.runtimes.base import KeptPaths, Runtime, Shape
-from imgslim.runtimes.elf import ElfFacts, elf_facts, may_be_elf
+from imgslim.runtimes.base import KeptPaths, Runtime
+from imgslim.runtimes.elf import ElfFacts, elf_facts
 from imgslim.runtimes.elf.loader import Loader
 from imgslim.runtimes.elf.places import Target
 from imgslim.tables import load_table
@@ -97,9 +97,6 @@ class AmbientNeeds(Runtime):
         library_path = self.world.config.env_value("LD_LIBRARY_PATH")
         directories = library_path.split(":") if library_path else ()
         return Loader(self.world.rootfs, self.world.working_dir, directories)
-
-    def looks_at(self, shape: Shape) -> bool:
-        return may_be_elf(shape.suffix) or shape.may_end_with(self._patterns)
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         """Notes what a kept entry gives reason for; the needs come when all is known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol, Self
+from typing import Protocol
 
 from imgslim.model import Claim, Command, Entry, Finding, Keep, Problem
 from imgslim.world import World
@@ -21,35 +21,6 @@ class KeptPaths(Protocol):
     @property
     def all_shown(self) -> bool:
         """Whether every kept entry has been shown to the runtimes."""
-
-
-class Shape(NamedTuple):
-    """What many regular files have in common: whether they may be started, and how their names
-    end, from the last dot on ("": there is none)."""
-
-    is_executable: bool
-    suffix: str
-
-    @classmethod
-    def of(cls, entry: Entry) -> Self:
-        path = entry.path
-        dot = path.rfind(".", path.rfind("/"))
-        return cls(bool(entry.mode & 0o111), path[dot:] if dot >= 0 else "")
-
-    def may_end_with(self, suffixes: Iterable[str]) -> bool:
-        """Whether names of this shape may end with one of ``suffixes``, or be one of these."""
-        own = self.suffix
-        for suffix in suffixes:
-            dot = suffix.rfind(".")
-            if own == suffix[dot:] if dot >= 0 else not own or own.endswith(suffix):
-                return True
-        return False
-
-    @property
-    def may_be_native(self) -> bool:
-        """Whether programs and libraries are called so: ``ruby3.2``, ``libperl.so.5.36``."""
-        is_versioned = self.suffix[1:2].isdigit()
-        return self.is_executable or is_versioned or self.suffix in ("", ".so")
 
 
 class Runtime:
@@ -88,14 +59,8 @@ class Runtime:
         """
         return ()
 
-    def looks_at(self, shape: Shape) -> bool:
-        """Whether ``needs`` may say anything to, or learn anything from, regular files of this
-        shape. Asked once for each: an app may have a million files of which none is a program."""
-        return True
-
     def needs(self, entry: Entry) -> Iterable[Finding]:
-        """What one more kept entry needs. Called exactly once an entry, in worklist order, but for
-        regular files that the runtime does not look at."""
+        """What one more kept entry needs. Called exactly once an entry, in worklist order."""
         return ()
 
     def settle(self, kept: KeptPaths) -> Iterable[Finding]:

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 from imgslim.commands import existing_paths, resolve_command
 from imgslim.model import Entry, Finding, Group, Need, Package, Scope
-from imgslim.runtimes.base import KeptPaths, Runtime, Shape
+from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.tables import entries_at, load_table
 from imgslim.world import World
 
@@ -43,9 +43,6 @@ class ConfigurationRuntime(Runtime):
             if entry is not None and self._is_readable(entry):
                 self._ready.append(entry)
         return ()
-
-    def looks_at(self, shape: Shape) -> bool:
-        return not shape.is_executable
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if self._is_configuration(entry):

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from imgslim.commands import name_of, resolve_command
 from imgslim.model import Entry, Finding, Group, Need, Scope
-from imgslim.runtimes.base import KeptPaths, Runtime, Shape
+from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.script import PACKAGE_DIRECTORIES
 from imgslim.runtimes.trimmed import trimmed_paths
 from imgslim.tables import load_table
@@ -92,9 +92,6 @@ class GitRuntime(Runtime):
                 path = f"{directory}/{name}"
                 if self.world.rootfs.lookup(path) is not None:
                     yield from resolve_command(self.world, (_SHELL, path), because)
-
-    def looks_at(self, shape: Shape) -> bool:
-        return shape.may_end_with((*load_table("git")["configuration"]["files"], "config"))
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if entry.is_file and self._is_config(entry.path):

@@ -29,7 +29,7 @@ from imgslim.model import (
     unique_size_bytes,
 )
 from imgslim.rootfs import Rootfs
-from imgslim.runtimes.base import Runtime, Shape
+from imgslim.runtimes.base import Runtime
 from imgslim.runtimes.elf.parse import elf_facts, open_file
 from imgslim.runtimes.go_buildinfo import BuildInfo, read_build_info
 from imgslim.runtimes.go_callouts import started_programs
@@ -123,9 +123,6 @@ class GoRuntime(Runtime):
                 if entry.is_file and name.endswith(".go") and not name.endswith("_test.go"):
                     for argv in started_programs(rootfs.read_text(entry.path)):
                         yield from resolve_command(self.world, argv, entry.path)
-
-    def looks_at(self, shape: Shape) -> bool:
-        return shape.is_executable
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         info = self.build_info(entry)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from imgslim.commands import Argv, inner_commands, join, locate, name_of
 from imgslim.model import Command, Entry, Finding, Group, Need, Problem, Severity
-from imgslim.runtimes.base import Runtime, Shape
+from imgslim.runtimes.base import Runtime
 from imgslim.runtimes.shims import manager_of
 from imgslim.world import World
 
@@ -119,9 +119,6 @@ class ScriptRuntime(Runtime):
             yield Need(found, Group.PROGRAM, _REASON, script)
             words = Shebang(found, shebang.argument).argv(script, argv[1:])
             yield Command(words, self.world.rootfs.resolve(found).path, script)
-
-    def looks_at(self, shape: Shape) -> bool:
-        return shape.is_executable
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         """The interpreter of an executable script of the app's own, if it is there."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from imgslim.commands import join, locate, resolve_command
 from imgslim.model import Claim, Entry, Finding, Group, Need, Origin, OriginKind, Scope
-from imgslim.runtimes.base import Runtime, Shape
+from imgslim.runtimes.base import Runtime
 from imgslim.tables import entries_at, load_table
 from imgslim.world import World
 
@@ -168,9 +168,6 @@ class ShimRuntime(Runtime):
             return
         for program in selected_programs(self.world, manager, name):
             yield from resolve_command(self.world, (program, *rest), path)
-
-    def looks_at(self, shape: Shape) -> bool:
-        return shape.is_executable
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         manager = manager_of(self.world, entry.path) if entry.is_executable else None

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from imgslim.commands import existing_paths, resolve_command
 from imgslim.model import Entry, Finding, Group, Need
-from imgslim.runtimes.base import KeptPaths, Runtime, Shape
+from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.distro import is_of_libc, stands_alone
 from imgslim.runtimes.elf.embedded import embedded_files
 from imgslim.runtimes.elf.sections import read_layout
@@ -86,9 +86,6 @@ class UnknownPrograms(Runtime):
 
     def restarted(self, world: World, others: Sequence[Runtime]) -> Runtime:
         return type(self)(world, others)
-
-    def looks_at(self, shape: Shape) -> bool:
-        return shape.may_end_with(self._suffixes)
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if (

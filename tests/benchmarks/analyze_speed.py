@@ -17,11 +17,11 @@ import statistics
 import sys
 import tarfile
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests.benchmarks.big_image import write_big_image
+from tests.benchmarks.costs import run
 
 WALK = """
 import sys, tarfile
@@ -87,25 +87,13 @@ def measure(archive: Path, layers: Sequence[Path], rounds: int) -> dict[str, flo
     peak_bytes = 0
     for _ in range(rounds + 1):  # the first round warms the page cache
         for name, command in commands.items():
-            elapsed_s, memory_bytes = run(command)
+            cost = run(command)
+            elapsed_s, memory_bytes = cost.wall_s, cost.peak_bytes
             times[name].append(elapsed_s)
             if name in ("analyze", "with next"):
                 peak_bytes = max(peak_bytes, memory_bytes)
     seconds = {name: statistics.median(values[1:]) for name, values in times.items()}
     return seconds | {"peak_bytes": peak_bytes}
-
-
-def run(command: Sequence[str]) -> tuple[float, int]:
-    """Wall-clock seconds and peak resident bytes of one process."""
-    quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-    started = time.perf_counter()
-    pid = os.posix_spawn(command[0], command, os.environ, file_actions=quiet)
-    _, status, usage = os.wait4(pid, 0)
-    elapsed_s = time.perf_counter() - started
-    if code := os.waitstatus_to_exitcode(status):
-        raise SystemExit(f"exit code {code} of {' '.join(command)}")
-    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes there, kibibytes here
-    return elapsed_s, usage.ru_maxrss * unit
 
 
 def report(measured: dict[str, float]) -> None:

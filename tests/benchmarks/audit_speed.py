@@ -19,12 +19,11 @@ import shutil
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks.big_image import write_big_image
+from tests.benchmarks.costs import Cost, run
 from tests.benchmarks.many_files import write_many_files
 
 READ = """
@@ -33,15 +32,6 @@ with open(sys.argv[1], "rb", buffering=0) as archive:
     while archive.read(4 << 20):
         pass
 """
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one process took: seconds on the clock, seconds of the processors, peak bytes."""
-
-    wall_s: float
-    cpu_s: float
-    peak_bytes: int
 
 
 def main() -> None:
@@ -82,19 +72,6 @@ def measure(archive: Path, dive: str, rounds: int) -> dict[str, Cost]:
         for name, command in commands.items():
             costs[name].append(run(command))
     return {name: middle(found) for name, found in costs.items()}
-
-
-def run(command: Sequence[str]) -> Cost:
-    """One process from start to end. Raises SystemExit where it fails."""
-    quiet = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0) for number in (1, 2)]
-    started = time.perf_counter()
-    pid = os.posix_spawn(command[0], command, os.environ, file_actions=quiet)
-    _, status, usage = os.wait4(pid, 0)
-    elapsed_s = time.perf_counter() - started
-    if code := os.waitstatus_to_exitcode(status):
-        raise SystemExit(f"exit code {code} of {' '.join(command)}")
-    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes there, kibibytes here
-    return Cost(elapsed_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
 
 
 def middle(costs: Sequence[Cost]) -> Cost:

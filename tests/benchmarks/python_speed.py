@@ -18,7 +18,7 @@ from pathlib import Path
 
 from fixtures.build import load_fixture
 from imgslim.choices import Level
-from tests.benchmarks.analyze_speed import run
+from tests.benchmarks.costs import run
 
 LIMIT_RATIO = 4.0
 LIMIT_MB = 400.0
@@ -57,7 +57,8 @@ def measure(name: str, archive: Path) -> bool:
 
 def _analyse(words: Sequence[str], archive: Path, compiling_s: float) -> bool:
     command = [sys.executable, "-m", "imgslim", "analyze", *words, str(archive), "-o", os.devnull]
-    elapsed_s, peak_bytes = run(command)
+    cost = run(command)
+    elapsed_s, peak_bytes = cost.wall_s, cost.peak_bytes
     ratio, peak = elapsed_s / compiling_s, peak_bytes / 1e6
     what = " ".join(words)
     print(f"  analyze {what:<20}{elapsed_s:6.1f} s  {ratio:5.2f} x  {peak:5.0f} MB", flush=True)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fixtures.build import Fixture, load_fixtures
-from tests.benchmarks.analyze_speed import run
+from tests.benchmarks.costs import run
 from tests.builders import find_program
 
 LIMIT = 3.0
@@ -73,7 +73,7 @@ def measure(fixture: Fixture, rounds: int) -> Times:
     seconds: Mapping[str, list[float]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
-            seconds[name].append(run(command)[0])
+            seconds[name].append(run(command).wall_s)
     save_s, rewrite_s = (statistics.median(seconds[name]) for name in commands)
     return Times(fixture.name, save_s, rewrite_s)
 

@@ -56,6 +56,8 @@ _EGGS = "pkg_resources reads the version of every egg, of left out ones, too"
 _HOOK = "setuptools' hook for what imports distutils runs at each start; it goes with setuptools"
 _LATE = "bytecode: tight keeps the source, which is compiled again"
 _HOUSEKEEPING = "cron reads every table; jobs of the system's own records are left out and said"
+_COMPILED = "code that Node.js compiled at build time (module.enableCompileCache): made again"
+_ASKED = "pnpm asks for what it would install with, and runs none of it"
 _COMPILER = "ctypes.util.find_library asks gcc and then ld, which is kept and answers the same"
 
 EXPLAINED = (
@@ -64,6 +66,8 @@ EXPLAINED = (
     ("/**/distutils-precedence.pth", _HOOK),
     ("/**/_distutils_hack/**", _HOOK),
     ("/etc/cron.d/e2scrub_all", _HOUSEKEEPING),
+    ("/tmp/node-compile-cache/**", _COMPILED),
+    ("/usr/local/lib/node_modules/{npm,pnpm/dist/node_modules/*}/package.json", _ASKED),
     ("/usr/bin/*-gcc-*", _COMPILER),
     ("/usr/lib/gcc/**", _COMPILER),
     ("/usr/lib/*/*crt?.o", _COMPILER),

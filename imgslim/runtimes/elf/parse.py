@@ -141,14 +141,9 @@ def is_elf(rootfs: Rootfs, entry: Entry) -> bool:
     if not entry.is_file or entry.size_bytes < _SMALLEST_BYTES:
         return False
     dot = entry.path.rfind(".", entry.path.rfind("/"))
-    if dot >= 0 and not may_be_elf(entry.path[dot:]):
+    if dot >= 0 and entry.path[dot:] in _NEVER_ELF:
         return False
     return rootfs.pread(entry, 0, 4) == _MAGIC
-
-
-def may_be_elf(suffix: str) -> bool:
-    """Whether what a file's name ends with, from the last dot on, leaves it open."""
-    return suffix not in _NEVER_ELF
 
 
 _known: WeakKeyDictionary[Rootfs, dict[int, ElfFacts | None]] = WeakKeyDictionary()

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from imgslim.model import Entry, Finding, Group, Need, Problem, Severity
-from imgslim.runtimes.base import KeptPaths, Runtime, Shape
+from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.elf.loader import Loader, Mapped
 from imgslim.runtimes.elf.opened import Opened
-from imgslim.runtimes.elf.parse import ElfFacts, elf_facts, may_be_elf
+from imgslim.runtimes.elf.parse import ElfFacts, elf_facts
 from imgslim.runtimes.elf.places import Target, architecture
 from imgslim.tables import load_table
 from imgslim.world import World
@@ -69,9 +69,6 @@ class ElfRuntime(Runtime):
             yield from self._opened.files(entry, facts)
         else:
             yield self._foreign_program(entry, facts)
-
-    def looks_at(self, shape: Shape) -> bool:
-        return may_be_elf(shape.suffix)
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         facts = elf_facts(self.world.rootfs, entry)

@@ -18,7 +18,7 @@ from imgslim.model import (
     Severity,
     unique_size_bytes,
 )
-from imgslim.runtimes.base import KeptPaths, Runtime, Shape
+from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.elf.parse import open_file
 from imgslim.runtimes.java.archives import DAMAGE, Code
 from imgslim.runtimes.java.classfile import MAGIC
@@ -137,9 +137,6 @@ class JavaRuntime(Runtime):
                     "kept the tool; run what it builds instead, and it goes",
                     unique_size_bytes(self.world.rootfs.walk(top)),
                 )
-
-    def looks_at(self, shape: Shape) -> bool:
-        return bool(self._homes)
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if not self._homes:

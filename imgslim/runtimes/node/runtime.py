@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from imgslim.commands import join, name_of
 from imgslim.model import Claim, Entry, Finding, Group, Need, Problem, Severity
-from imgslim.runtimes.base import KeptPaths, Runtime, Shape
+from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.node.closure import NodeClosure, is_node_script
 from imgslim.runtimes.node.doubts import closing_problems
 from imgslim.runtimes.node.invoke import (
@@ -62,10 +62,6 @@ class NodeRuntime(Runtime):
 
     def claims(self) -> Iterable[Claim]:
         return claims_of(self.world, self.closure.tree)
-
-    def looks_at(self, shape: Shape) -> bool:
-        sources = (*node_table().sources, ".json")
-        return self._any or shape.may_be_native or shape.may_end_with(sources)
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if entry.is_directory:

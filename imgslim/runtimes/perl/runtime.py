@@ -23,7 +23,7 @@ from imgslim.model import (
     Severity,
     unique_size_bytes,
 )
-from imgslim.runtimes.base import KeptPaths, Runtime, Shape
+from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.literal_starts import literal_library, named_programs, start_findings
 from imgslim.runtimes.perl.invoke import parse_perl
 from imgslim.runtimes.perl.layout import PerlHome, embeds, find_homes, is_interpreter
@@ -101,10 +101,6 @@ class PerlRuntime(Runtime):
                 self._pending.append((target, _Trust.OWN))
         elif is_script_for(self.world, entry, "perl"):
             self._pending.append((entry, _Trust.OWN))
-
-    def looks_at(self, shape: Shape) -> bool:
-        suffixes = load_table("perl")["sources"]["suffixes"]
-        return bool(self.homes) and (shape.may_be_native or shape.may_end_with(suffixes))
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if not self.homes or not entry.is_file:

@@ -22,7 +22,7 @@ from imgslim.model import (
     Severity,
     unique_size_bytes,
 )
-from imgslim.runtimes.base import KeptPaths, Runtime, Shape
+from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.php.composer import (
     INSTALLED,
     Package,
@@ -96,9 +96,6 @@ class PhpRuntime(Runtime):
             yield from program_needs(self.world, program, given)
         located = [Located(setting, because) for setting in settings]
         yield from settings_needs(self.world, program, located)
-
-    def looks_at(self, shape: Shape) -> bool:
-        return bool(self.projects) or shape.may_be_native or shape.may_end_with(_SUFFIXES)
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if not entry.is_file:

@@ -52,8 +52,11 @@ _LARGEST_BYTES = 64 * 2**20
 def pickle_sources(rootfs: Rootfs, entry: Entry, *, own: bool) -> Iterator[Source]:
     """What loading a regular file as a pickle imports, as code. Those that are not the user's
     ``own`` are looked into by their names."""
-    looked_into = own or entry.path.endswith(hidden().pickle_suffixes)
-    modules = sorted(pickled_modules(rootfs, entry)) if looked_into else []
+    if own:
+        may_be_one = not entry.path.endswith(hidden().pickle_texts)
+    else:
+        may_be_one = entry.path.endswith(hidden().pickle_suffixes)
+    modules = sorted(pickled_modules(rootfs, entry)) if may_be_one else []
     if modules:
         text = "".join(f"import {module}\n" for module in modules)
         yield Source(entry.path, None, text.encode(), own)

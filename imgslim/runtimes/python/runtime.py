@@ -22,7 +22,7 @@ from imgslim.model import (
     Severity,
     unique_size_bytes,
 )
-from imgslim.runtimes.base import KeptPaths, Runtime, Shape
+from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.python import hints
 from imgslim.runtimes.python.bytecode import bytecode_needs, is_compiled
 from imgslim.runtimes.python.distributions import DistributionClosure
@@ -59,12 +59,15 @@ from imgslim.runtimes.python.tables import hidden, optional_parts, tight
 from imgslim.world import World
 
 _PATCHLEVEL = re.compile(r'#define\s+PY_VERSION\s+"([^"]+)"')
-_ASSETS = (".js", ".css", ".map", ".svg", ".gz", ".png", ".jpg", ".ico", ".woff2", ".mo")
+_CODE_SUFFIXES = (".py", ".so")
+_ASSET_SUFFIXES = (".js", ".css", ".map", ".svg", ".gz", ".png", ".jpg", ".ico", ".woff2", ".mo")
+"""Files that name no Python module."""
 _SKIPPED_VARIABLES = frozenset(("PATH", "LD_LIBRARY_PATH", "MANPATH", "GPG_KEY", "PYTHON_VERSION"))
 
 
 class PythonRuntime(Runtime):
-    """What Python programs need: derived from imports, at the granularity of distributions."""
+    """What Python programs need: derived from their imports, at the granularity of
+    distributions."""
 
     name = "python"
     understands = True
@@ -93,10 +96,6 @@ class PythonRuntime(Runtime):
     def claims(self) -> Iterable[Claim]:
         return layout_claims(self.world, self._layout)
 
-    def looks_at(self, shape: Shape) -> bool:
-        is_asset = shape.may_end_with(_ASSETS) and not shape.may_end_with(hidden().config_suffixes)
-        return shape.is_executable or not is_asset
-
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if entry.is_directory:
             return
@@ -115,7 +114,7 @@ class PythonRuntime(Runtime):
             yield from self._take_other_file(entry, name)
 
     def _take_other_file(self, entry: Entry, name: str) -> Iterator[Finding]:
-        own = not name.endswith(_ASSETS) and self._is_own(entry.path)
+        own = not name.endswith(_ASSET_SUFFIXES) and self._is_own(entry.path)
         if own and entry.size_bytes <= hidden().largest_config_bytes:
             self._closure.note_text(self.world.rootfs.read_bytes(entry))
         for source in pickle_sources(self.world.rootfs, entry, own=own):
@@ -397,4 +396,5 @@ class PythonRuntime(Runtime):
         base = environment.base
         header = f"{base.prefix}/include/python{base.version}/patchlevel.h"
         full = _PATCHLEVEL.search(self.world.rootfs.read_text(header))
-        return f"CPython {full[1] if full else base.version} in {environment.prefix or '/'}"
+        version = full[1] if full else base.version
+        return f"CPython {version} in {environment.prefix or '/'}"

@@ -47,6 +47,7 @@ class Hidden:
     config_suffixes: tuple[str, ...]
     largest_config_bytes: int
     pickle_suffixes: tuple[str, ...]
+    pickle_texts: tuple[str, ...]
 
     def is_test(self, path: str) -> bool:
         """Whether a path below a package is one of its tests, or a build script."""
@@ -129,6 +130,7 @@ def hidden() -> Hidden:
         config_suffixes=tuple(table["config"]["suffixes"]),
         largest_config_bytes=table["config"]["largest_bytes"],
         pickle_suffixes=tuple(table["pickles"]["suffixes"]),
+        pickle_texts=tuple(table["pickles"]["texts"]),
     )
 
 

@@ -33,6 +33,7 @@ class TakingClosure(ImportClosure):
         self._packages: dict[str, Search] = {}
         self._full: set[tuple[str, str]] = set()
         self._startup = StartUp()
+        self._carriers: dict[tuple[str, str], str] = {}
 
     def _try_infix(self, search: Search, name: str, key: tuple[str, bool], because: str) -> None:
         infix, whole = key
@@ -51,6 +52,7 @@ class TakingClosure(ImportClosure):
     def _reach_module(
         self, search: Search, module: str, because: str, *, named: bool = False
     ) -> None:
+        module = self._carried(search, module, because) or module
         key = (search.index.environment.prefix, module)
         if key in self._full and not named:
             return
@@ -61,6 +63,22 @@ class TakingClosure(ImportClosure):
             if named:
                 self._named.add(target.path)
             self._reach_target(search, target, because)
+
+    def _carried(self, search: Search, module: str, because: str) -> str:
+        """The full name of a module that only the distribution of the file ``because`` has, in a
+        directory that it puts on the search path itself (``pkg/_vendor``, poetry-core); or ""."""
+        index, top = search.index, module.partition(".")[0]
+        dist = self._world.packages.distribution_owner(because)
+        if dist is None or top in index.stdlib or top in index.providers:
+            return ""
+        key = (dist.metadata_path, top)
+        if key not in self._carriers:
+            ends = (f"/{top}.py", *(f"/{top}{init}" for init in INITS))
+            names = (index.name_of(path) for path in dist.files if path.endswith(ends))
+            inner = (name for name in names if name and "." in name)
+            self._carriers[key] = min(inner, key=len, default="")
+        carrier = self._carriers[key]
+        return carrier + module.removeprefix(top) if carrier else ""
 
     def _take(self, search: Search, path: str, because: str) -> None:
         """Keep one module's file, and with the first of a directory the data in it."""

@@ -8,7 +8,7 @@ from functools import cached_property
 from imgslim.choices import Level
 from imgslim.commands import join, locate, name_of, resolve_command
 from imgslim.model import Claim, Entry, Finding, Group, Need, Problem, Scope, Severity
-from imgslim.runtimes.base import KeptPaths, Runtime, Shape
+from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.ruby.bundle import find_bundles
 from imgslim.runtimes.ruby.claims import binstub_gem, claims_of
 from imgslim.runtimes.ruby.doubts import closing_problems
@@ -126,9 +126,6 @@ class RubyRuntime(Runtime):
                 "nothing to keep",
             )
         yield from found
-
-    def looks_at(self, shape: Shape) -> bool:
-        return bool(self.homes)
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if not self.homes or entry.is_directory:

@@ -23,7 +23,7 @@ from imgslim.commands import (
 )
 from imgslim.environment import is_search_path, searched_needs, variable_needs
 from imgslim.model import Command, Entry, Finding, Group, Need, Problem, Severity
-from imgslim.runtimes.base import Runtime, Shape
+from imgslim.runtimes.base import Runtime
 from imgslim.runtimes.distro import stands_alone
 from imgslim.runtimes.script import is_own_script, program_of, read_shebang
 from imgslim.runtimes.shell.facts import Facts, Mention, Run, at_line
@@ -137,9 +137,6 @@ class ShellRuntime(Runtime):
             yield from self._walk(_Job(source, names, caller.label, path, caller, caller.line))
         elif invocation.script is not None:
             yield from self._run_script(invocation, path, caller)
-
-    def looks_at(self, shape: Shape) -> bool:
-        return shape.is_executable or shape.may_end_with(load_table("shell")["shells"]["suffixes"])
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         """What a shell script of the app's own runs, if something should call it."""

@@ -1,0 +1,64 @@
+"""Headers, static libraries and build metadata that a RUN installed without a package, as ``make
+install`` does: only a compiler reads them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from imgslim.audit.advice.model import Draft, Facts, by_layer, shares_of
+from imgslim.audit.advice.scripts import commands_of
+from imgslim.audit.model import AdviceKind, Verdict
+from imgslim.paths import above
+from imgslim.tables import building_commands
+
+_KINDS = ("headers", "static-libraries")
+_METADATA = "build metadata"
+_MOST_WORDS = 12
+"""Paths that one command names."""
+
+
+def advise(facts: Facts) -> Iterator[Draft]:
+    """For each RUN behind which none builds, the command that takes them away."""
+    found = [
+        file
+        for file in facts.files
+        if (file.kind in _KINDS or file.unit == _METADATA)
+        and file.verdict is Verdict.REMOVABLE
+        and not file.package
+    ]
+    for index, files in by_layer(found):
+        step = facts.steps[index]
+        words = _removed(facts, [file.path for file in files])
+        if not step.is_run or len(words) > _MOST_WORDS or _builds_later(facts, index):
+            continue
+        yield Draft(
+            AdviceKind.CLEAN,
+            f"{step.name} leaves headers and libraries for linking",
+            f"add `rm -rf {' '.join(map(shlex.quote, words))}` to {step.name}, at its end",
+            shares_of(files),
+            layer_index=index,
+            instruction=step.text,
+            paths=tuple(words),
+        )
+
+
+def _removed(facts: Facts, gone: Sequence[str]) -> list[str]:
+    """The highest directories that hold nothing but ``gone``, and the other files by themselves."""
+    paths = set(gone)
+    others = {file.path for file in facts.files} - paths
+    kept = {one for path in others for one in above(path)}
+    base = facts.base.layer_count or 0
+    for cell in facts.cells:
+        if cell.layer_index < base:
+            kept |= {cell.directory, *above(cell.directory)}
+    return sorted(
+        {next((a for a in [*above(path)][-2::-1] if a not in kept), path) for path in paths}
+    )
+
+
+def _builds_later(facts: Facts, index: int) -> bool:
+    later = facts.steps[index + 1 :]
+    return any(
+        argv[0] in building_commands() for step in later for argv in commands_of(step.script)
+    )
