@@ -13,6 +13,7 @@ import posixpath
 import struct
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Self, cast
 
@@ -33,6 +34,9 @@ MAX_HEADER_BYTES = 1 << 20
 
 MAX_PATH_BYTES = 4096
 """Linux's PATH_MAX: an engine cannot create a longer one."""
+
+_MODES = tuple(range(0o10000))
+"""So that entries share these numbers, of which Python makes a new one each time."""
 
 _PROGRESS_STEP = 512
 """Members between two reports of progress."""
@@ -285,13 +289,19 @@ def _entry(index: int, path: str, member: tarfile.TarInfo, start: int) -> Entry:
     return Entry(
         path,
         kind,
-        member.mode & 0o7777,
+        _MODES[member.mode & 0o7777],
         member.size if kind is Kind.FILE else 0,
-        member.mtime if math.isfinite(member.mtime) else 0,
+        _shared_time(member.mtime if math.isfinite(member.mtime) else 0),
         _traits(path, kind, member),
         index,
         member.offset_data - start,
     )
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _shared_time(mtime: float) -> float:
+    """The same object for the many files that were written in one second."""
+    return mtime
 
 
 def _traits(path: str, kind: Kind, member: tarfile.TarInfo) -> Traits:
