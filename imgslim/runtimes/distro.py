@@ -25,6 +25,7 @@ from imgslim.model import (
     Severity,
     unique_size_bytes,
 )
+from imgslim.runtimes.alternative_links import AlternativeLinks
 from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.extensions import Extensions
 from imgslim.runtimes.site_packages import SitePackages
@@ -83,6 +84,7 @@ class DistroPackages(Runtime):
         super().__init__(world)
         self._extensions = Extensions(world)
         self._spare = SpareLibraries(world)
+        self._alternatives = AlternativeLinks(world)
         self._sites = SitePackages(world)
         self._web = WebLibraries(world)
         self._levels: dict[str, _Extent] = {}
@@ -166,8 +168,10 @@ class DistroPackages(Runtime):
         return (None, frozenset()) if row is None else (row.paths, row.depends)
 
     def settle(self, kept: KeptPaths) -> Iterable[Finding]:
+        yield from self._alternatives.settle(kept)
         # What others have just added may link some; one more round follows then.
-        return self._spare.settle(kept) if kept.all_shown else ()
+        if kept.all_shown:
+            yield from self._spare.settle(kept)
 
     def conclude(self, kept: KeptPaths) -> Iterable[Problem]:
         """The programs and libraries that were left out of kept packages, and their price."""
