@@ -163,3 +163,39 @@ def test_accounts_keep_the_directory_that_is_theirs(tmp_path: Path) -> None:
     assert list(homes) == ["/home/anna"]
     assert (homes["/home/anna"].mode, homes["/home/anna"].uid) == (0o700, 1000)
     assert "/opt/bin" not in {keep.entry.path for keep in plan.keeps}
+
+
+def test_a_server_that_compiles_keeps_the_compiler_with_all_that_it_needs(tmp_path: Path) -> None:
+    tree = {
+        **BASE,
+        **debian(
+            {
+                "cached": (
+                    "Depends: gcc, libc6-dev",
+                    {"/usr/sbin/cached": shell_user(b"exec gcc -g -fPIC -o %o %s\0")},
+                ),
+                "gcc": ("Depends: gcc-12, binutils", {"/usr/bin/gcc": Link("gcc-12")}),
+                "gcc-12": (
+                    "",
+                    {
+                        "/usr/bin/gcc-12": PROGRAM,
+                        "/usr/lib/gcc/12/include/stddef.h": "",
+                        "/usr/lib/gcc/12/libgcc.a": "",
+                    },
+                ),
+                "binutils": ("", {"/usr/bin/as": PROGRAM, "/usr/bin/ld": PROGRAM}),
+                "libc6-dev": ("", {"/usr/include/stdio.h": "", "/usr/lib/crt1.o": ""}),
+                "zlib-dev": ("", {"/usr/include/zlib.h": ""}),
+                "dash": ("Essential: yes", {"/bin/sh": PROGRAM}),
+                "other": ("", {"/usr/sbin/other": shell_user(b"gcc -o %o %s\0")}),
+            }
+        ),
+    }
+    found = kept(tmp_path, tree, "/usr/sbin/cached")
+    compiler = {"/usr/bin/gcc", "/usr/bin/gcc-12", "/usr/bin/as", "/usr/bin/ld"}
+    assert compiler <= found
+    assert {"/usr/lib/gcc/12/include/stddef.h", "/usr/lib/gcc/12/libgcc.a"} <= found
+    assert {"/usr/include/stdio.h", "/usr/lib/crt1.o"} <= found
+    assert "/usr/include/zlib.h" not in found
+    (tmp_path / "other").mkdir()
+    assert compiler.isdisjoint(kept(tmp_path / "other", tree, "/usr/sbin/other"))

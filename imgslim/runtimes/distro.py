@@ -27,6 +27,7 @@ from imgslim.model import (
 )
 from imgslim.runtimes.alternative_links import AlternativeLinks
 from imgslim.runtimes.base import KeptPaths, Runtime
+from imgslim.runtimes.compilers import Compilers
 from imgslim.runtimes.extensions import Extensions
 from imgslim.runtimes.site_packages import SitePackages
 from imgslim.runtimes.spare_libraries import SpareLibraries
@@ -85,6 +86,7 @@ class DistroPackages(Runtime):
         self._extensions = Extensions(world)
         self._spare = SpareLibraries(world)
         self._alternatives = AlternativeLinks(world)
+        self._compilers = Compilers(world)
         self._sites = SitePackages(world)
         self._web = WebLibraries(world)
         self._levels: dict[str, _Extent] = {}
@@ -98,6 +100,7 @@ class DistroPackages(Runtime):
         if package is None:
             return
         yield from self._keep(package, _Extent.WHOLE, path)
+        yield from self._compilers.command_needs(path)
         if _limited(package, _Extent.WHOLE) is _Extent.WHOLE:
             for extension in self._extensions.of(package):
                 yield from self._keep(extension, _Extent.WHOLE, path)
@@ -169,6 +172,7 @@ class DistroPackages(Runtime):
 
     def settle(self, kept: KeptPaths) -> Iterable[Finding]:
         yield from self._alternatives.settle(kept)
+        yield from self._compilers.settle(self._levels)
         # What others have just added may link some; one more round follows then.
         if kept.all_shown:
             yield from self._spare.settle(kept)
