@@ -12,6 +12,7 @@ from imgslim.runtimes.ambient import AmbientNeeds
 from imgslim.runtimes.distro import DistroPackages
 from imgslim.runtimes.elf import ElfRuntime
 from imgslim.runtimes.elf.lines import commands_in
+from imgslim.runtimes.python import PythonRuntime
 from tests.elves import GLIBC, elf
 from tests.test_distro import debian
 from tests.worlds import Dir, File, Link, Tree, make_world
@@ -25,7 +26,12 @@ def kept(tmp_path: Path, tree: Tree, program: str) -> set[str]:
 
 def plan_of(tmp_path: Path, tree: Tree, program: str) -> Plan:
     world = make_world(tmp_path, tree)
-    runtimes = [ElfRuntime(world), DistroPackages(world), AmbientNeeds(world)]
+    runtimes = [
+        ElfRuntime(world),
+        PythonRuntime(world),
+        DistroPackages(world),
+        AmbientNeeds(world),
+    ]
     command = Command((program,), program, "<entrypoint>")
     return build_plan(world, [command], [], runtimes, lambda _: Origin(OriginKind.PACKAGE))
 
@@ -199,3 +205,29 @@ def test_a_server_that_compiles_keeps_the_compiler_with_all_that_it_needs(tmp_pa
     assert "/usr/include/zlib.h" not in found
     (tmp_path / "other").mkdir()
     assert compiler.isdisjoint(kept(tmp_path / "other", tree, "/usr/sbin/other"))
+
+
+def test_a_program_that_embeds_debians_python_keeps_the_standard_library_of_its_version(
+    tmp_path: Path,
+) -> None:
+    libs = "/usr/lib/x86_64-linux-gnu"
+    library = elf(soname="libpython3.11.so.1.0")
+    tree: Tree = {
+        "/lib": Link("usr/lib"),
+        "/lib64/ld-linux-x86-64.so.2": elf(soname="ld-linux-x86-64.so.2"),
+        f"{libs}/libpython3.11.so.1.0": library,
+        f"{libs}/libpython3.11.so.1": Link("libpython3.11.so.1.0"),
+        "/usr/sbin/appd": File(elf("libpython3.11.so.1.0", interpreter=GLIBC), 0o755),
+    }
+    for version in ("3.11", "3.12"):
+        home = f"/usr/lib/python{version}"
+        tree = {
+            **tree,
+            f"/usr/bin/python{version}": PROGRAM,
+            f"{home}/os.py": "",
+            f"{home}/encodings/__init__.py": "",
+            f"{home}/lib-dynload/_x.so": elf(),
+        }
+    found = kept(tmp_path, tree, "/usr/sbin/appd")
+    assert "/usr/lib/python3.11/encodings/__init__.py" in found
+    assert "/usr/lib/python3.12/encodings/__init__.py" not in found

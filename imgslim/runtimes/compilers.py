@@ -1,8 +1,9 @@
 """A C compiler that runs in the container: headers, start files and static libraries for it.
 
 They are left out of all other images. Varnish compiles its configuration at every start, others
-extensions of their own (``cffi``, ``torch.compile``). Which headers they include is not known: those
-of the C library and of each package that is kept. Rules: ``[compilers]`` in ``data/packages.toml``.
+extensions of their own (``cffi``, ``torch.compile``). Which headers they include is not known: kept
+are those of the C library and of each kept package. Rules: ``[compilers]`` in
+``data/packages.toml``.
 """
 
 from __future__ import annotations
