@@ -35,7 +35,7 @@ FORMATS = ("table", "json", "markdown", "csv", "html")
 by_option = click.option(
     "--by",
     cls=options.RunOption,
-    type=click.Choice(["layer", "package", "kind", "dir", "advice"]),
+    type=click.Choice(["layer", "package", "kind", "dir", "advice", "dirt"]),
     help="One table in place of the overview.",
 )
 top_option = click.option(
@@ -118,11 +118,12 @@ def command(
     image of which nothing says what it runs is weighed too, without what is needed.
     Advice names edits of the Dockerfile, each with the bytes that it saves on this very image.
     And what should be in no image: setuid programs, files that everyone may write, histories,
-    private keys, logins, tokens in the config or the history; also what a later layer deleted.
+    private keys, logins, tokens in the config or the history; also what a later layer deleted;
+    and whether the slim image would keep it.
     """
     check_output(output, force=force)
     from imgslim.audit import MAX_FILES
-    from imgslim.auditing import audit
+    from imgslim.auditing import audit, plan_if_any
     from imgslim.pipeline import judge, open_world
     from imgslim.reports.audit_html import check_extra
     from imgslim.reports.audit_map import MAP_FILES
@@ -142,11 +143,15 @@ def command(
         ) as opened,
     ):
         judged = judge(opened.world)
-        dirt, covered, layers = look_for_dirt(opened, judged, on_progress, secrets=secrets)
+        planned = plan_if_any(opened.world, also_run, judged)
+        dirt, covered, layers = look_for_dirt(
+            opened, judged, planned.plan, on_progress, secrets=secrets
+        )
         found = audit(
             replace(opened, image=covered, layers=layers),
             also_run,
             judged=judged,
+            planned=planned,
             base=base,
             under=under,
             max_files=MAP_FILES if is_page else MAX_FILES,
@@ -174,7 +179,7 @@ def _render(
         case "markdown":
             return audit_markdown.render_audit(image, audit, dirt, view)
         case "csv":
-            return audit_csv.render_audit(audit, view)
+            return audit_csv.render_audit(audit, dirt, view)
         case "html":
             return audit_html.render_audit(image, audit, dirt, view)
         case _:

@@ -28,6 +28,7 @@ from imgslim.dirt.names import is_candidate, rule_for
 from imgslim.dirt.owners import OriginOf, is_others, origins_after, origins_of
 from imgslim.dirt.permissions import find_privileged, find_world_writable
 from imgslim.dirt.stored import Life, dead_files, lives_of
+from imgslim.dirt.verdicts import with_verdicts as with_verdicts
 from imgslim.layers import OnProgress
 from imgslim.model import Entry, Image, Layer, Origin, OriginKind
 from imgslim.world import World
