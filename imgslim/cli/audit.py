@@ -16,6 +16,7 @@ from imgslim.output import STANDARD_OUTPUT, check_output, write_output
 
 if TYPE_CHECKING:
     from imgslim.audit import Audit
+    from imgslim.audit.paths import PathList
     from imgslim.dirt import Dirt
     from imgslim.model import Image
     from imgslim.reports.audit_tables import View
@@ -123,6 +124,7 @@ def command(
     """
     check_output(output, force=force)
     from imgslim.audit import MAX_FILES
+    from imgslim.audit.paths import NO_PATHS, list_paths
     from imgslim.auditing import audit, plan_if_any
     from imgslim.pipeline import judge, open_world
     from imgslim.reports.audit_html import check_extra
@@ -159,17 +161,26 @@ def command(
             platform=platform,
             on_progress=on_progress,
         )
+        paths = NO_PATHS
+        if is_page:
+            paths = list_paths(opened.world.rootfs, planned.plan, found.wasted, found.under)
     if not found.has_plan:
         options.say(f"imgslim: note: nothing is marked as needed: {found.no_plan}\n", quiet=quiet)
     to_file = output != STANDARD_OUTPUT
     look = options.look_for(sys.stdout, color, verbose=verbose, to_file=to_file)
     view = View(by or "", top)
-    report = _render(output_format, covered, found, dirt, view, look)
+    report = _render(output_format, covered, found, dirt, paths, view, look)
     write_output(report, output, force=force)
 
 
 def _render(
-    output_format: str, image: Image, audit: Audit, dirt: Dirt, view: View, look: Look
+    output_format: str,
+    image: Image,
+    audit: Audit,
+    dirt: Dirt,
+    paths: PathList,
+    view: View,
+    look: Look,
 ) -> str:
     from imgslim.reports import audit_csv, audit_html, audit_json, audit_markdown, audit_text
 
@@ -181,6 +192,6 @@ def _render(
         case "csv":
             return audit_csv.render_audit(audit, dirt, view)
         case "html":
-            return audit_html.render_audit(image, audit, dirt, view)
+            return audit_html.render_audit(image, audit, dirt, view, paths)
         case _:
             return audit_text.render_audit(image, audit, dirt, look, view)
