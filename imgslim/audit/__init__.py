@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from imgslim.audit.accounting import MAX_FILES as MAX_FILES
 from imgslim.audit.accounting import Account, Bookkeeper
 from imgslim.audit.advice import find_advice
-from imgslim.audit.advice.installed import brings_recommended, read_automatic
+from imgslim.audit.advice.installed import brings_recommended, packages_by_layer, read_automatic
 from imgslim.audit.advice.model import Facts
 from imgslim.audit.advice.steps import read_steps
 from imgslim.audit.duplicates import find_duplicates
@@ -112,6 +112,7 @@ def _facts(
         packages=packages,
         automatic=read_automatic(world.rootfs, packages),
         recommends=brings_recommended(world.rootfs),
+        installed_in=packages_by_layer(packages, account.own),
         origin_of=origin_of,
         is_tool=kinds.is_tool,
     )

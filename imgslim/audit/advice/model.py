@@ -39,7 +39,8 @@ class Facts:
     ``files`` are all of its tree but those of the base's layers, ``wasted`` those that later layers
     hide, ``cells`` the account. ``automatic`` are the keys of the packages that the package manager
     has recorded as brought by others (None: it has no such record), ``recommends`` whether it
-    brings what packages only recommend unless it is told otherwise. ``origin_of`` is the audit's.
+    brings what packages only recommend unless it is told otherwise; ``installed_in`` are the keys
+    of the packages by the layer that installed them. ``origin_of`` is the audit's.
     """
 
     layers: Sequence[Layer]
@@ -52,6 +53,7 @@ class Facts:
     packages: Mapping[str, Package]
     automatic: Set[str] | None
     recommends: bool
+    installed_in: Mapping[int, Set[str]]
     origin_of: Callable[[str], Origin]
     is_tool: Callable[[str], bool]
 
