@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from imgslim.audit.advice.model import Draft, Facts, Stored, by_layer, shares_of
+from imgslim.audit.advice.model import Draft, Facts, Stored, by_layer, shares_of, top_of_origin
 from imgslim.audit.advice.scripts import Argv, commands_of
 from imgslim.audit.advice.stages import base_name, copy_lines
 from imgslim.audit.advice.steps import Step
@@ -64,16 +64,8 @@ def _named(unit: str, kind: str) -> str:
 
 def _tops(facts: Facts, unit: str, files: Sequence[Stored]) -> tuple[str, ...]:
     """The outermost directories (or files) that are of the cache."""
-    found: dict[str, None] = {}
-    for file in files:
-        origin = facts.origin_of(file.path)
-        if origin.unit != unit:
-            continue
-        top = file.path
-        while (above := top.rpartition("/")[0]) and facts.origin_of(above) == origin:
-            top = above
-        found[top] = None
-    return tuple(sorted(found))
+    own = (file.path for file in files if facts.origin_of(file.path).unit == unit)
+    return tuple(sorted({top_of_origin(facts, path) for path in own}))
 
 
 def _row(unit: str, tops: Sequence[str]) -> Mapping[str, Any]:

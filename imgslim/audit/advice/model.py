@@ -9,6 +9,7 @@ from typing import NamedTuple
 from imgslim.audit.advice.steps import Step
 from imgslim.audit.model import Advice, AdviceKind, BaseImage, Cell, Verdict, WastedFile
 from imgslim.model import Entry, Layer, Origin, Package
+from imgslim.paths import above
 
 _MOST_PATHS = 8
 
@@ -105,6 +106,18 @@ def share_of(file: Stored | WastedFile) -> Share:
 
 def shares_of(files: Iterable[Stored | WastedFile]) -> tuple[Share, ...]:
     return tuple(map(share_of, files))
+
+
+def top_of_origin(facts: Facts, path: str, below: str = "/") -> str:
+    """The outermost directory around ``path`` of the same origin, inside the directory ``below``
+    (ends with a slash); ``path`` itself where its own directory is of another."""
+    origin = facts.origin_of(path)
+    for directory in above(path):
+        inside = directory.startswith(below) and directory != "/"
+        if not inside or facts.origin_of(directory) != origin:
+            break
+        path = directory
+    return path
 
 
 def largest(files: Iterable[Stored | WastedFile]) -> tuple[str, ...]:
