@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from imgslim.audit.advice.model import Draft, Facts, Stored, by_layer, shares_of
-from imgslim.audit.model import AdviceKind, Verdict
+from imgslim.audit.advice.endings import at_end, left_behind
+from imgslim.audit.advice.model import Draft, Facts, Stored, by_layer
+from imgslim.audit.model import Verdict
 from imgslim.globs import any_of
 from imgslim.tables import load_table
 
@@ -20,17 +21,8 @@ def advise(facts: Facts) -> Iterator[Draft]:
             step = facts.steps[index]
             if step.in_base or step.is_copy:
                 continue
-            where = f"to {step.name}" if step.is_run else "to the RUN that makes them"
             there = [path for path in row["paths"] if _any_matches(path, files)]
-            yield Draft(
-                AdviceKind.CLEAN,
-                f"{step.name} leaves {row['title']}",
-                f"add `{_command(row, there)}` {where}, at its end",
-                shares_of(files),
-                layer_index=index,
-                instruction=step.text,
-                paths=tuple(there),
-            )
+            yield left_behind(step, row["title"], at_end(step, _command(row, there)), files, there)
 
 
 def _matching(facts: Facts, row: Mapping[str, Any]) -> Iterator[Stored]:
