@@ -82,6 +82,17 @@ CMD ["curl", "--version"]
         {AdviceKind.RECOMMENDS: 1},
         base=LISTED,
     ),
+    "what dpkg brings in two RUNs": Case(
+        f"""\
+FROM {LISTED}
+RUN apt-get install -y --no-install-recommends wget && apt-get clean
+RUN apt-get install -y --no-install-recommends nano && apt-get clean
+CMD ["sh", "-c", "wget --version && nano --version"]
+""",
+        # Documentation and translations of both, logs and backups of the last.
+        {AdviceKind.CLEAN: 4},
+        base=LISTED,
+    ),
     "packages that only build": Case(
         f"""\
 FROM {LISTED}
