@@ -51,7 +51,13 @@ def list_paths(
     inside = [entry for path, entry in rootfs.entries.items() if path.startswith(start)]
     files = [entry for entry in inside if entry.is_file]
     sizes = _sums(files, wasted)
-    rows = [PathAudit(file.path, file.size_bytes, fate.verdict(file.path, file)) for file in files]
+    names: dict[int, list[str]] = defaultdict(list)
+    for file in files:
+        names[file.inode].append(file.path)
+    rows = [
+        PathAudit(file.path, file.size_bytes, fate.verdict(file.path, names[file.inode]))
+        for file in files
+    ]
     rows += [
         PathAudit(entry.path, sizes.get(entry.path, 0), None)
         for entry in inside
@@ -65,7 +71,7 @@ def list_paths(
 
 def _sums(files: Iterable[Entry], wasted: Iterable[WastedFile]) -> dict[str, int]:
     """The bytes below each directory that has any; of hard links at the first path."""
-    first: dict[tuple[int, int], Entry] = {}
+    first: dict[int, Entry] = {}
     for file in sorted(files, key=lambda file: file.path):
         first.setdefault(file.inode, file)
     sums: dict[str, int] = defaultdict(int)

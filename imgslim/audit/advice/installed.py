@@ -121,7 +121,8 @@ def packages_by_layer(
 ) -> Mapping[int, Set[str]]:
     """The keys of packages by the layer that has dpkg's record of them, else most of their files;
     those without files are of the last layer that has one of those they depend on."""
-    layers = {file.path: file.layer_index for file in files}
+    known = {path for one in packages.values() for path in (one.database, *one.files)}
+    layers = {file.path: file.layer_index for file in files if file.path in known}
     found: dict[str, int] = {}
     for key, package in packages.items():
         record = layers.get(package.database) if key.startswith("deb:") else None

@@ -54,18 +54,21 @@ def _is_spared(row: Mapping[str, Any], path: str) -> bool:
 def _holds_needed(facts: Facts, row: Mapping[str, Any], path: str) -> bool:
     """Whether the command that removes ``path`` would take what the plan needs. Of the base's files
     there is only the directory: what is spared may be what is needed in it."""
+    is_tree = path.endswith("/**")
+    folder = path.rpartition("/")[0]
+    near = any(
+        cell.verdict is Verdict.NEEDED
+        and (cell.directory == folder or (is_tree and cell.directory.startswith(f"{folder}/")))
+        for cell in facts.cells
+    )
+    if not near or (is_tree and path not in row.get("spare", ())):
+        return near
     pattern = any_of([path.removeprefix("/")])
-    if any(
+    return any(
         file.verdict is Verdict.NEEDED
         and pattern.fullmatch(file.path, 1)
         and not _is_spared(row, file.path)
         for file in facts.files
-    ):
-        return True
-    folder = path.removesuffix("/**")
-    return path not in row.get("spare", ()) and any(
-        cell.verdict is Verdict.NEEDED and f"{cell.directory}/".startswith(f"{folder}/")
-        for cell in facts.cells
     )
 
 
