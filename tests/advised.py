@@ -77,6 +77,10 @@ def _begin_with(source: Source, match: re.Match[str]) -> tuple[Source, list[int]
     ), []
 
 
+def _in_place(source: Source, match: re.Match[str]) -> tuple[Source, list[int]]:
+    return source.change(int(match["layer"]), lambda line: match["line"]), []
+
+
 def _append_and_leave_out(source: Source, match: re.Match[str]) -> tuple[Source, list[int]]:
     return _end_with(source, match)[0], [int(match["later"])]
 
@@ -154,6 +158,7 @@ _EDITS: Mapping[str, Callable[[Source, re.Match[str]], tuple[Source, list[int]]]
     r"layer (?P<later>\d+)$": _append_and_leave_out,
     r"^join the RUNs of layers (?P<layers>[\d, and]+) into one, with `&&` between": _join,
     r"^begin the RUN of layer (?P<layer>\d+) with `(?P<command>[^`]+) &&`$": _begin_with,
+    r"^write `(?P<line>RUN [^`]+)` in place of the COPY of layer (?P<layer>\d+)$": _in_place,
     r"^add `(?P<flag>--[^`]+)` to `(?P<command>[^`]+)` in the RUN of layer (?P<layer>\d+)"
     r"(?:, and to its packages, for the program needs them: (?P<names>.*))?$": _add_flag,
     r"^in \.dockerignore(?:, and leave its deletion out of the RUN of layer (?P<later>\d+))?:\n"

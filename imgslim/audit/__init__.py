@@ -56,10 +56,10 @@ def audit_image(
     books = _Books(Ownership(world), Kinds(world.packages.packages.get), Fate(plan), names, base)
     account, wasted = _enter_all(books, world.rootfs, layers, origin_of, under, max_files, explain)
     audit = _tables(books, layers, account, wasted, explain)
-    facts = _facts(books, world, layers, account, wasted, origin_of, plan is not None)
     if with_duplicates:
         copies = _duplicates(layers, names, world.rootfs, under, on_progress)
         audit = replace(audit, duplicates=copies)
+    facts = _facts(books, world, layers, account, audit, origin_of, plan is not None)
     return replace(
         audit,
         under=under,
@@ -139,7 +139,7 @@ def _facts(
     world: World,
     layers: Sequence[Layer],
     account: Account,
-    wasted: Sequence[WastedFile],
+    audit: Audit,
     origin_of: Callable[[str], Origin],
     has_plan: bool,
 ) -> Facts:
@@ -148,7 +148,7 @@ def _facts(
         layers=layers,
         steps=read_steps(layers, world.history, books.base.layer_count),
         files=account.own,
-        wasted=wasted,
+        wasted=audit.wasted,
         cells=account.cells,
         base=books.base,
         has_plan=has_plan,
@@ -158,6 +158,8 @@ def _facts(
         installed_in=packages_by_layer(packages, account.own),
         origin_of=origin_of,
         is_tool=books.kinds.is_tool,
+        duplicates=audit.duplicates or (),
+        user=world.config.user,
     )
 
 

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from imgslim.audit.advice.steps import Step
-from imgslim.audit.model import Advice, AdviceKind, BaseImage, Cell, Verdict, WastedFile
+from imgslim.audit.model import (
+    Advice,
+    AdviceKind,
+    BaseImage,
+    Cell,
+    Duplicate,
+    Verdict,
+    WastedFile,
+)
 from imgslim.model import Entry, Layer, Origin, Package
 from imgslim.paths import above
 
@@ -42,6 +50,8 @@ class Facts:
     has recorded as brought by others (None: it has no such record), ``recommends`` whether it
     brings what packages only recommend unless it is told otherwise; ``installed_in`` are the keys
     of the packages by the layer that installed them. ``origin_of`` is the audit's.
+    ``duplicates`` are the files with the same content (nothing: they were not looked for), ``user``
+    is whom the image runs as.
     """
 
     layers: Sequence[Layer]
@@ -57,6 +67,8 @@ class Facts:
     installed_in: Mapping[int, Set[str]]
     origin_of: Callable[[str], Origin]
     is_tool: Callable[[str], bool]
+    duplicates: Sequence[Duplicate]
+    user: str
 
 
 class Share(NamedTuple):
