@@ -286,6 +286,10 @@ NO_LINK: dict[str, tuple[Tree, ...]] = {
     "more at the first": ({**at("/srv/a"), "/srv/a/three": "3"}, at("/opt/b")),
     "more at the second": (at("/srv/a"), {**at("/opt/b"), "/opt/b/three": "3"}),
     "a directory more": (at("/srv/a"), {**at("/opt/b"), "/opt/b/empty": Dir()}),
+    "a place that is there already": (
+        {"/srv/a": Dir(), **at("/srv/a"), "/opt/b": Dir()},
+        at("/opt/b"),
+    ),
     "a directory beside it": (at("/srv/a"), {**at("/opt/b"), "/opt/c": Dir()}),
     "a link in it": (
         {**at("/srv/a"), "/srv/a/up": Link("../x")},
