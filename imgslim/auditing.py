@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from imgslim.audit import MAX_FILES, Audit, audit_image
 from imgslim.audit.base_image import KnownImage, check_base, recognise_base
@@ -26,11 +27,20 @@ from imgslim.sources.location import Transport, parse_location
 from imgslim.world import World
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The plan of an image; None where there is none, and ``why_not`` says why."""
+
+    plan: Plan | None
+    why_not: str = ""
+
+
 def audit(
     opened: OpenedImage,
     also_run: Sequence[str] = (),
     *,
     judged: Judged | None = None,
+    planned: Planned | None = None,
     base: str | None = None,
     under: str = "/",
     max_files: int = MAX_FILES,
@@ -40,7 +50,8 @@ def audit(
 ) -> Audit:
     """Weigh an opened image, against its plan where it has one.
 
-    ``judged`` is what ``judge`` says of it (None: it is asked), ``base`` the location of the image
+    ``judged`` is what ``judge`` says of it (None: it is asked), ``planned`` what ``plan_if_any``
+    does (None: derived), ``base`` the location of the image
     that it was built upon (None: recognised); ``under`` a directory of the image that is weighed
     alone, of whose files the ``max_files`` largest are listed. Raises BaseImageError,
     PathNotFoundError, UsageError, and for ``base`` the errors of ``open_image``.
@@ -49,13 +60,14 @@ def audit(
     directory = _directory(world, under)
     known = find_base(opened.image, base, platform=platform)
     judged = judged or judge(world)
-    plan, no_plan = plan_if_any(world, also_run, judged)
+    planned = planned or plan_if_any(world, also_run, judged)
+    plan = planned.plan
     return audit_image(
         world,
         opened.layers,
         judged.origin_of,
         plan,
-        no_plan=no_plan,
+        no_plan=planned.why_not,
         base=known,
         under=directory,
         max_files=max_files,
@@ -105,9 +117,9 @@ def _directory(world: World, under: str) -> str:
     return resolved.path
 
 
-def plan_if_any(world: World, also_run: Sequence[str], judged: Judged) -> tuple[Plan | None, str]:
+def plan_if_any(world: World, also_run: Sequence[str], judged: Judged) -> Planned:
     """The plan of ``world``, or why there is none."""
     try:
-        return derive_plan(world, also_run, judged), ""
+        return Planned(derive_plan(world, also_run, judged))
     except (EntrypointError, UnsupportedImageError) as error:
-        return None, str(error)
+        return Planned(None, str(error))

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from imgslim.audit import Audit, audit_image
-from imgslim.auditing import plan_if_any
+from imgslim.audit import audit_image
+from imgslim.auditing import Planned, plan_if_any
 from imgslim.choices import Choices
-from imgslim.dirt import Dirt, SecretScanner, cover_image, find_dirt, nothing_more
+from imgslim.dirt import Dirt, SecretScanner, cover_image, find_dirt, nothing_more, with_verdicts
 from imgslim.dirt.model import DirtKind
 from imgslim.errors import UsageError
 from imgslim.layers import OnProgress, load_layers
 from imgslim.limits import Checked, Facts, Limits, Reference, check_limits
-from imgslim.limits.forbidden import DIRT_KINDS, FILE_KINDS
+from imgslim.limits.forbidden import DIRT_KINDS, FILE_KINDS, has_counted_path
 from imgslim.limits.measures import GROWTH, REMOVABLE
-from imgslim.model import Layer, Plan
 from imgslim.pipeline import Judged, OpenedImage, derive_plan, judge, open_world
 from imgslim.sources import open_image
 
@@ -32,8 +31,9 @@ def check(
 ) -> Checked:
     """Hold the image at ``location`` against ``limits``, growth against the image ``against``.
 
-    Only what a limit asks for is done: the plan is derived for what is removable or needed,
-    contents are read where secrets in files are forbidden. Raises the errors of
+    Only what a limit asks for is done: the plan is derived for what is removable or needed, and to
+    say whether the slim image keeps a finding, contents are read where secrets in files are
+    forbidden. Raises the errors of
     ``imgslim.errors``: for the locations, for damaged images, UsageError for limits that lack a
     reference or a scanner, and for an image without a plan where removable bytes are limited.
     """
@@ -47,9 +47,11 @@ def check(
         image, layers = cover_image(opened.image, opened.layers, find_more)
         judged = judge(opened.world)
         dirt = _dirt(opened, limits, scanner, judged, on_progress)
-        audit, no_plan = _audit(opened, layers, limits, also_run, judged)
+        planned = _plan(opened, limits, also_run, judged, dirt)
+        audit = audit_image(opened.world, layers, judged.origin_of, planned.plan)
+        dirt = dirt and with_verdicts(dirt, opened.world.rootfs, planned.plan)
     outcomes = check_limits(limits, Facts(audit, dirt, reference))
-    return Checked(location, image, outcomes, reference, no_plan)
+    return Checked(location, image, outcomes, reference, planned.why_not)
 
 
 def _check_reference(location: str, limits: Limits, against: str | None) -> None:
@@ -93,22 +95,16 @@ def _dirt(
     )
 
 
-def _audit(
+def _plan(
     opened: OpenedImage,
-    layers: tuple[Layer, ...],
     limits: Limits,
     also_run: Sequence[str],
     judged: Judged,
-) -> tuple[Audit, str]:
-    plan, no_plan = _plan(opened, limits, also_run, judged)
-    return audit_image(opened.world, layers, judged.origin_of, plan), no_plan
-
-
-def _plan(
-    opened: OpenedImage, limits: Limits, also_run: Sequence[str], judged: Judged
-) -> tuple[Plan | None, str]:
+    dirt: Dirt | None,
+) -> Planned:
     if not limits.amounts.keys().isdisjoint(REMOVABLE):
-        return derive_plan(opened.world, also_run, judged), ""
-    if set(limits.forbidden).isdisjoint(FILE_KINDS):
-        return None, ""
-    return plan_if_any(opened.world, also_run, judged)
+        return Planned(derive_plan(opened.world, also_run, judged))
+    asks = not set(limits.forbidden).isdisjoint(FILE_KINDS)
+    if asks or (dirt is not None and has_counted_path(limits, dirt)):
+        return plan_if_any(opened.world, also_run, judged)
+    return Planned(None)

@@ -70,6 +70,17 @@ def _end_with(source: Source, match: re.Match[str]) -> tuple[Source, list[int]]:
     return source.change(int(match["layer"]), lambda line: f"{line} && {added}"), []
 
 
+def _begin_with(source: Source, match: re.Match[str]) -> tuple[Source, list[int]]:
+    added = match["command"]
+    return source.change(
+        int(match["layer"]), lambda line: line.replace("RUN ", f"RUN {added} && ", 1)
+    ), []
+
+
+def _in_place(source: Source, match: re.Match[str]) -> tuple[Source, list[int]]:
+    return source.change(int(match["layer"]), lambda line: match["line"]), []
+
+
 def _append_and_leave_out(source: Source, match: re.Match[str]) -> tuple[Source, list[int]]:
     return _end_with(source, match)[0], [int(match["later"])]
 
@@ -146,6 +157,8 @@ _EDITS: Mapping[str, Callable[[Source, re.Match[str]], tuple[Source, list[int]]]
     r"^end the RUN of layer (?P<layer>\d+) with `&& (?P<command>[^`]+)`, and leave out the RUN of "
     r"layer (?P<later>\d+)$": _append_and_leave_out,
     r"^join the RUNs of layers (?P<layers>[\d, and]+) into one, with `&&` between": _join,
+    r"^begin the RUN of layer (?P<layer>\d+) with `(?P<command>[^`]+) &&`$": _begin_with,
+    r"^write `(?P<line>RUN [^`]+)` in place of the COPY of layer (?P<layer>\d+)$": _in_place,
     r"^add `(?P<flag>--[^`]+)` to `(?P<command>[^`]+)` in the RUN of layer (?P<layer>\d+)"
     r"(?:, and to its packages, for the program needs them: (?P<names>.*))?$": _add_flag,
     r"^in \.dockerignore(?:, and leave its deletion out of the RUN of layer (?P<later>\d+))?:\n"

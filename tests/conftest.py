@@ -47,9 +47,11 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Engine tests last: what fails fast shall fail first. Those of one fixture one after the
-    other, so that the images and archives of one at a time fill the disk."""
+    other, so that the images and archives of one at a time fill the disk; tests that run in several
+    processes stay together by fixture, others by module."""
     modules = {item.path: index for index, item in reversed(list(enumerate(items)))}
     items.sort(
         key=lambda item: (
@@ -58,6 +60,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             _fixture_name(item),
         )
     )
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_fixture_name(item) or item.path.name))
 
 
 def _fixture_name(item: pytest.Item) -> str:

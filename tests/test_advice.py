@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,9 @@ from imgslim.audit.advice.scripts import commands_of
 from imgslim.audit.advice.steps import read_steps
 from imgslim.audit.model import Advice, AdviceKind, Audit, BaseImage
 from imgslim.layers import load_layers
-from imgslim.model import HistoryRow
+from imgslim.model import HistoryRow, ImageConfig
 from tests.audits import audit_of
-from tests.worlds import Dir, File, Tree, make_image
+from tests.worlds import Dir, File, Link, Tree, make_image
 
 BASE = "/bin/sh -c #(nop) ADD file:0123456789abcdef0123 in / "
 BASE_TREE: Tree = {"/bin/sh": File("sh", mode=0o755), "/etc/passwd": "root:x:0:0::/root:/bin/sh\n"}
@@ -249,6 +250,67 @@ def test_version_control_is_for_the_dockerignore(tmp_path: Path, made_by: str) -
 def test_what_no_context_brought_is_not(tmp_path: Path, made_by: str) -> None:
     audit = audit_of(tmp_path, BASE_TREE, GIT, history=[BASE, made_by], keep=[])
     assert AdviceKind.DOCKERIGNORE not in kinds(audit)
+
+
+TWICE = [BASE, "RUN make # buildkit", "COPY data /srv/a # buildkit", "COPY data /opt/b # buildkit"]
+DATA: Tree = {"/one": File(b"1" * 9000), "/in/two": File(b"2" * 700, mode=0o755)}
+
+
+def at(place: str, tree: Tree = DATA) -> Tree:
+    return {f"{place}{path}": member for path, member in tree.items()}
+
+
+def links(tmp_path: Path, *trees: Tree, **audited: Any) -> list[Advice]:
+    audited = {"history": TWICE, "with_duplicates": True, "keep": [], **audited}
+    audit = audit_of(tmp_path, BASE_TREE, {"/made": "x"}, *trees, **audited)
+    return [row for row in audit.advice if row.kind is AdviceKind.LINK]
+
+
+def test_what_is_copied_twice_becomes_a_link(tmp_path: Path) -> None:
+    (advice,) = links(tmp_path, at("/srv/a"), at("/opt/b"))
+    assert advice.edit == (
+        "write `RUN mkdir -p /opt && ln -s /srv/a /opt/b` in place of the COPY of layer 3"
+    )
+    assert (advice.saved_bytes, advice.layer_index) == (9700, 3)
+
+
+def test_one_file_of_many_that_is_copied_again_becomes_a_link(tmp_path: Path) -> None:
+    (advice,) = links(tmp_path, at("/srv/a"), {"/etc/copy": File(b"1" * 9000)})
+    assert advice.edit == "write `RUN ln -s /srv/a/one /etc/copy` in place of the COPY of layer 3"
+
+
+NO_LINK: dict[str, tuple[Tree, ...]] = {
+    "another content": (at("/srv/a"), {**at("/opt/b"), "/opt/b/one": File(b"3" * 9000)}),
+    "another mode": (at("/srv/a"), {**at("/opt/b"), "/opt/b/one": File(b"1" * 9000, mode=0o600)}),
+    "another owner": (at("/srv/a"), {**at("/opt/b"), "/opt/b/one": File(b"1" * 9000, uid=7)}),
+    "more at the first": ({**at("/srv/a"), "/srv/a/three": "3"}, at("/opt/b")),
+    "more at the second": (at("/srv/a"), {**at("/opt/b"), "/opt/b/three": "3"}),
+    "a directory more": (at("/srv/a"), {**at("/opt/b"), "/opt/b/empty": Dir()}),
+    "a place that is there already": (
+        {"/srv/a": Dir(), **at("/srv/a"), "/opt/b": Dir()},
+        at("/opt/b"),
+    ),
+    "a directory beside it": (at("/srv/a"), {**at("/opt/b"), "/opt/c": Dir()}),
+    "a link in it": (
+        {**at("/srv/a"), "/srv/a/up": Link("../x")},
+        {**at("/opt/b"), "/opt/b/up": Link("../x")},
+    ),
+    "changed later": (at("/srv/a"), at("/opt/b"), {"/opt/b/new": "n"}),
+}
+
+
+@pytest.mark.parametrize("name", NO_LINK)
+def test_no_link_where_the_two_are_not_the_same(name: str, tmp_path: Path) -> None:
+    history = [*TWICE, "RUN touch # buildkit"][: 2 + len(NO_LINK[name])]
+    assert links(tmp_path, *NO_LINK[name], history=history) == []
+
+
+def test_no_link_without_contents_compared_a_shell_or_the_right_to(tmp_path: Path) -> None:
+    trees = at("/srv/a"), at("/opt/b")
+    assert links(tmp_path, *trees, with_duplicates=False) == []
+    assert links(tmp_path, *trees, config=ImageConfig(user="app")) == []
+    unrun = [BASE, "COPY x / # buildkit", *TWICE[2:]]
+    assert links(tmp_path, *trees, history=unrun) == []
 
 
 MODULE = "/app/node_modules/x/index.js"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imgslim.audit.model import AdviceKind, BaseImage, Evidence
+from imgslim.audit.model import Advice, AdviceKind, Audit, BaseImage, Evidence
 from tests.audits import audit_of
 from tests.test_advice import BASE, BASE_TREE, kinds, only
 from tests.worlds import File, Member, Tree
@@ -155,6 +155,73 @@ def test_the_base_images_tools_ask_for_a_last_stage_without_it(tmp_path: Path) -
     assert advice.saved_bytes == audit.base_weight.removable_bytes
     assert advice.edit.startswith("FROM gcc:13 AS build\n")
     assert "FROM scratch" in advice.edit
+
+
+# ------------------------------------------------------------------- what dpkg can leave out
+
+INSTALLS = [BASE, "RUN apt-get install -y one", "RUN apt-get install -y two"]
+
+
+def installed_apart(**more: dict[str, Member]) -> tuple[Tree, Tree]:
+    """Two packages, each in a layer of its own, with documentation and a translation."""
+    one, two = (
+        deb(
+            name,
+            {
+                **sized(f"/usr/bin/{name}", 10),
+                **sized(f"/usr/share/doc/{name}/README", 3000),
+                **sized(f"/usr/share/doc/{name}/copyright", 200),
+                **sized(f"/usr/share/locale/de/LC_MESSAGES/{name}.mo", 500),
+                **more.get(name, {}),
+            },
+        )
+        for name in ("one", "two")
+    )
+    return installed(one), {**two[1], "/var/lib/dpkg/status": f"{one[0]}\n{two[0]}"}
+
+
+def cleaning(audit: Audit, word: str) -> list[Advice]:
+    return [row for row in audit.advice if row.kind is AdviceKind.CLEAN and word in row.title]
+
+
+def test_what_dpkg_brings_in_several_runs_is_left_out_once(tmp_path: Path) -> None:
+    first, second = installed_apart()
+    audit = audit_of(tmp_path, BASE_TREE, first, second, history=INSTALLS, keep=["/usr/bin/one"])
+    (docs,), (locales,) = cleaning(audit, "documentation"), cleaning(audit, "translations")
+    assert docs.title == "dpkg brings documentation and man pages in layers 1 and 2"
+    assert docs.edit == (
+        "begin the RUN of layer 1 with `printf '%s\\n' 'path-exclude=/usr/share/doc/*' "
+        "'path-include=/usr/share/doc/*/copyright' >> /etc/dpkg/dpkg.cfg.d/left-out &&`"
+    )
+    assert (docs.saved_bytes, docs.layer_index) == (6000, None)
+    assert "'path-exclude=/usr/share/locale/*' >>" in locales.edit and locales.saved_bytes == 1000
+
+
+def test_in_one_run_a_command_at_its_end_will_do(tmp_path: Path) -> None:
+    first, _ = installed_apart()
+    audit = audit_of(tmp_path, BASE_TREE, first, history=INSTALLS[:2], keep=["/usr/bin/one"])
+    (locales,) = cleaning(audit, "translations")
+    assert locales.edit == "add `rm -rf /usr/share/locale/*` to the RUN of layer 1, at its end"
+
+
+def test_what_dpkg_did_not_bring_it_cannot_leave_out(tmp_path: Path) -> None:
+    first, _ = installed_apart()
+    second = sized("/usr/share/locale/fr/LC_MESSAGES/made.mo", 500)
+    audit = audit_of(tmp_path, BASE_TREE, first, second, history=INSTALLS, keep=["/usr/bin/one"])
+    edits = [row.edit for row in cleaning(audit, "translations")]
+    assert len(edits) == 2 and all(edit.startswith("add `rm -rf") for edit in edits)
+
+
+@pytest.mark.parametrize("where", ["in the layer", "in the base"])
+def test_a_directory_with_something_that_is_needed_stays(where: str, tmp_path: Path) -> None:
+    first, _ = installed_apart(one=sized("/usr/share/man/man1/one.1", 4000))
+    base: Tree = {**BASE_TREE, **sized("/usr/share/locale/de/LC_MESSAGES/app.mo", 7)}
+    needed = f"/usr/share/locale/de/LC_MESSAGES/{'one' if where == 'in the layer' else 'app'}.mo"
+    readme = "/usr/share/doc/one/README"
+    audit = audit_of(tmp_path, base, first, history=INSTALLS[:2], keep=[needed, readme])
+    assert cleaning(audit, "translations") == []
+    (docs,) = cleaning(audit, "documentation")
+    assert docs.edit == "add `rm -rf /usr/share/man/*` to the RUN of layer 1, at its end"
 
 
 def test_no_byte_is_promised_twice(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import sys
+import zlib
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -110,6 +111,56 @@ def test_the_page_of_forty_thousand_paths_is_small() -> None:
     for rows in data_of(page)["maps"].values():
         assert len(rows) > 1500
         assert any(path.endswith("/srv/data/large.bin") for path in paths_of(rows))
+
+
+def unpacked(page: str) -> dict[str, tuple[int, str]]:
+    """The paths that the search knows, with bytes and letter, read anew."""
+    text = zlib.decompress(base64.b64decode(data_of(page)["paths"]["packed"])).decode()
+    found: dict[str, tuple[int, str]] = {}
+    names: list[str] = []
+    for line in text.splitlines():
+        match = re.fullmatch(r"([0-9a-f]+)([nruhx])([0-9a-f]*)/(.*)", line)
+        assert match is not None, line
+        names = [*names[: int(match[1], 16)], *match[4].split("/")]
+        found["/" + "/".join(names)] = (int(match[3] or "0", 16), match[2])
+    return found
+
+
+def test_the_search_knows_every_path(tmp_path: Path) -> None:
+    found = unpacked(page_of(archive_of(tmp_path, LAYERS)))
+    assert found["/usr/share/doc/x/README"] == (40_000, "n")
+    assert found["/root/.cache/pip/http/x"] == (5000, "r")
+    assert found["/opt/empty"] == (0, "n")
+    assert found["/opt/app/part-7/blob-7"] == (350, "h")
+    # A hard link is found at both names, its bytes count once above them.
+    assert found["/opt/linked"] == found["/opt/app/part-9/blob-9"] == (450, "n")
+    assert found["/opt/once/only"] == (777, "x")
+    kept = sum(n * 50 for n in range(1, 60)) + 500 + 777
+    assert found["/opt"] == (kept, "x")
+    under = unpacked(page_of(archive_of(tmp_path, LAYERS), "--under", "/opt/once"))
+    assert set(under) == {"/opt/once/only", "/opt/once/only/this"}
+
+
+def test_names_of_an_image_are_text_in_the_search_too(hostile: str) -> None:
+    found = "\n".join(unpacked(hostile))
+    assert all(name in found for name in SHOWN)
+
+
+def test_of_more_paths_than_a_page_holds_the_largest_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgslim.audit.paths.MAX_PATHS", 7)
+    page = page_of(archive_of(tmp_path, LAYERS))
+    assert set(unpacked(page)) == {
+        "/opt",
+        "/opt/app",
+        "/usr",
+        "/usr/share",
+        "/usr/share/doc",
+        "/usr/share/doc/x",
+        "/usr/share/doc/x/README",
+    }
+    assert data_of(page)["paths"]["shown"] == 7 < data_of(page)["paths"]["total"]
 
 
 @pytest.mark.parametrize("arguments", [(), ("--under", "/opt")])

@@ -17,7 +17,17 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.pages import HOSTILE, PATHS, SHOWN, archive_of, big_page, hostile_layers, page_of
+from imgslim.paths import above
+from tests.pages import (
+    HOSTILE,
+    PATHS,
+    SHOWN,
+    archive_of,
+    big_layers,
+    big_page,
+    hostile_layers,
+    page_of,
+)
 from tests.worlds import File
 
 pytestmark = pytest.mark.browser
@@ -62,6 +72,7 @@ class Shown:
         self.scheme(scheme)
         self.driver.get(page.as_uri())
         self.wait(lambda: self.js("return document.body.dataset.ready"))
+        self.wait(lambda: self.js("return document.body.dataset.paths"))
 
     def scheme(self, name: str) -> None:
         features = [{"name": "prefers-color-scheme", "value": name}]
@@ -257,6 +268,60 @@ def test_search_finds_a_path_and_shows_it(shown: Shown, big: Path) -> None:
     assert shown.find("#details b").text == "/srv/data/large.bin"
     assert "/srv/data/large.bin" in shown.tiles()
     assert shown.search("") == [] and not shown.find("#results").is_displayed()
+
+
+ALL_PATHS = """
+const done = arguments[0];
+const { packed } = JSON.parse(document.getElementById("data").textContent).paths;
+const fields = ({ path, size, verdict }) => [path, size, verdict];
+unpackPaths(packed).then((rows) => done(rows.map(fields)));
+"""
+
+
+def test_every_path_is_found_with_its_bytes(shown: Shown, big: Path) -> None:
+    shown.open(big)
+    files = {path: file for layer in big_layers() for path, file in layer.items()}
+    found = {row[0]: row[1:] for row in shown.driver.execute_async_script(ALL_PATHS)}
+    sizes = {path: len(file.content) for path, file in files.items() if isinstance(file, File)}
+    assert {path: found[path][0] for path in sizes} == sizes
+    directories = set(found) - set(sizes)
+    assert directories == {place for path in files for place in above(path)} - {"/"}
+    assert {found[path][1] for path in sizes} == {"needed", "removable"}
+
+
+def test_search_leads_to_a_file_without_a_tile(shown: Shown, big: Path) -> None:
+    shown.open(big)
+    path = "/usr/share/doc/package-97/part-6/README-97.ärz"
+    shown.group("layer")
+    (found,) = shown.search("readme-97.ÄRZ")
+    assert found.split("\n") == [path, "0 B, needed"]
+    shown.find("#results button").click()
+    assert shown.find("#details b").text == path
+    assert "without a tile of its own" in shown.find("#details").text
+    assert shown.find("#by input[value=dir]").is_selected() and shown.depth() > 1
+    shown.press(Keys.ARROW_DOWN)
+    shown.press(Keys.HOME)
+    assert shown.place() == "/"
+    # What is bright is the tile that has it.
+    shown.search("README-97.ärz")
+    assert 1 <= shown.colours(".leaves-of-map path", "opacity").count("1") < 5
+
+
+def test_search_finds_what_later_layers_hide(shown: Shown, hostile: Path) -> None:
+    shown.open(hostile)
+    assert len([row for row in shown.search("/f") if "/opt/gone/" in row]) == len(HOSTILE)
+
+
+def test_a_browser_that_cannot_unpack_says_what_is_missing(shown: Shown, big: Path) -> None:
+    without = {"source": "delete window.DecompressionStream"}
+    run = shown.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", without)
+    try:
+        shown.open(big)
+        assert shown.search("README-97.ärz") == []
+        assert "only what has a tile is found" in shown.find("#results").text
+        assert len(shown.search("large.bin")) == 1
+    finally:
+        shown.call("Page.removeScriptToEvaluateOnNewDocument", identifier=run["identifier"])
 
 
 def test_search_leads_to_the_grouping_that_has_the_name(shown: Shown, big: Path) -> None:

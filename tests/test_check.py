@@ -282,6 +282,15 @@ def test_what_a_package_brought_with_more_rights_is_excepted(check: Check) -> No
     assert rows["forbid-always-setuid"]["reasons"][0]["where"] == "/usr/bin/su"
 
 
+def test_a_finding_says_whether_the_slim_image_keeps_it(check: Check) -> None:
+    image = made(("FROM", PLAIN), ("COPY . .", {"/app/helper": File(b"x", mode=0o4755)}))
+    for words, verdict in (((), "needed"), (("--drop", "/app/helper"), "removable")):
+        row = check.limits(image, "--forbid", "setuid", *words, code=1)["forbid-setuid"]
+        assert [reason["verdict"] for reason in row["reasons"]] == [verdict]
+        text = check.text(image, "--forbid", "setuid", *words, code=1)
+        assert f"runs as root, /app/helper, {verdict}" in text
+
+
 def test_what_a_later_layer_deletes_is_in_the_image_all_the_same(check: Check) -> None:
     gone = ("RUN rm -r /src/.git /root/.ssh", {"/src/.wh..git": "", "/root/.wh..ssh": ""})
     image = made(("FROM", PLAIN), ("COPY . .", {**GIT, "/root/.ssh/id_rsa": PEM}), gone)

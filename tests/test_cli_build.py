@@ -37,8 +37,9 @@ def exists(reference: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def all_images() -> set[str]:
-    return set(docker("images", "-a", "-q", "--no-trunc").split())
+def all_images(name: str) -> set[str]:
+    """Those that the fat image is in, untagged ones too; other tests make images meanwhile."""
+    return set(docker("images", "-a", "-q", "--no-trunc", f"--filter=label=run={name}").split())
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_an_archive_is_loaded_for_the_build_and_gone_after_it(
     archive = tmp_path / "fat.tar"
     docker("save", "-o", str(archive), fat)
     docker("rmi", fat)
-    before = all_images()
+    before = all_images(name)
     assert (
         run(["rewrite", str(archive), "-q", "--build", "-t", f"{name}:slim", "-o", "/dev/null"])
         == 0
@@ -86,7 +87,7 @@ def test_an_archive_is_loaded_for_the_build_and_gone_after_it(
     assert docker("run", "--rm", f"{name}:slim") == "of the app"
     assert not exists(fat)
     docker("rmi", f"{name}:slim")
-    assert all_images() <= before, "nothing else stays"
+    assert all_images(name) <= before, "nothing else stays"
 
 
 def test_an_archive_that_the_engine_has_already_stays_there(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import struct
 import sys
@@ -33,6 +35,8 @@ from imgslim.reports.audit_text import render_audit
 from imgslim.reports.console import Look
 from imgslim.rootfs import Rootfs
 from imgslim.world import World
+from tests.archives import Made, docker_archive
+from tests.elves import elf
 from tests.test_cli import TREE, write_archive
 from tests.worlds import Dir, File, Link, Tree, make_image
 
@@ -64,7 +68,10 @@ def dirt_of(
         audit = audit_image(world, clean, judge(world).origin_of)
     looks = (Look(width=80), Look(width=100, verbose=True))
     reports = [render_audit(quoted, audit, dirt, look) for look in looks]
-    reports += [audit_markdown.render_audit(quoted, audit, dirt), audit_csv.render_audit(audit)]
+    reports += [
+        audit_markdown.render_audit(quoted, audit, dirt),
+        audit_csv.render_audit(audit, dirt),
+    ]
     return dirt, "\n".join([*reports, audit_json.render_audit(quoted, audit, dirt)])
 
 
@@ -481,6 +488,100 @@ def test_the_command_tells_places_and_no_values(
     assert PASSWORD not in shown.out + shown.err and GITHUB not in shown.out + shown.err
     assert run(["audit", str(archive), "--format", form]) == 0
     assert "betterleaks" not in capsys.readouterr().out
+
+
+FATES: dict[str, File | Dir | Link | str | bytes] = {
+    "/root/.bash_history": "ls\n",
+    "/opt/tool": File(b"x", mode=0o4755),
+    "/opt/tool-too": File(hard_link="/opt/tool"),
+    "/var/spool/open": Dir(mode=0o777),
+    "/root/.netrc": f"machine x password {PASSWORD}",
+}
+VERDICTS = {
+    ("setuid", "/opt/tool"): "needed",
+    ("world-writable", "/var/spool/open"): "removable",
+    ("history", "/root/.bash_history"): "removable",
+    ("credentials", "/root/.netrc"): "hidden",
+    ("token", "<env API_TOKEN>"): "",
+}
+
+
+def archive_of_fates(tmp_path: Path) -> str:
+    """An image that runs a second name of a setuid program, and needs nothing else that is told."""
+    base: Tree = {**FATES, "/opt/tool": File(elf(), mode=0o4755)}
+    made = Made(
+        [base, {"/root/.wh..netrc": ""}],
+        {"Entrypoint": ["/opt/tool-too"], "Env": [f"API_TOKEN={GITHUB}"]},
+        ["app:1"],
+    )
+    return str(docker_archive(tmp_path / "fates.tar", made))
+
+
+DROPS = ("--drop", "/root/.bash_history", "--drop", "/var/spool/open")
+
+
+def test_each_finding_says_whether_the_slim_image_keeps_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = archive_of_fates(tmp_path)
+
+    def told(form: str, *options: str) -> str:
+        assert run(["audit", archive, "--format", form, *DROPS, *options]) == 0
+        return capsys.readouterr().out
+
+    rows = json.loads(told("json"))["dirt"]["findings"]
+    assert {(r["kind"], r["where"]): r["verdict"] or "" for r in rows} == VERDICTS
+    table = csv.DictReader(io.StringIO(told("csv", "--by", "dirt")))
+    assert {(r["kind"], r["where"]): r["verdict"] for r in table} == VERDICTS
+    text, lines = told("table"), told("markdown")
+    page = told("html")
+    for (_, where), verdict in VERDICTS.items():
+        if verdict:
+            assert f"    {where}  {verdict}  (" in text
+            assert f"{where}, {verdict} (" in lines.replace("\\", "")
+            assert f"{where}, {verdict} (" in page
+
+
+def test_dirt_alone_is_one_section(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["audit", archive_of_fates(tmp_path), "--by", "dirt"]) == 0
+    shown = capsys.readouterr().out
+    assert "What should not be in an image" in shown and "By layer" not in shown
+
+
+def test_without_a_plan_what_is_in_the_tree_is_undecided(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = Made([FATES, {"/root/.wh..netrc": ""}], {"Entrypoint": ["/none"]}, ["app:1"])
+    archive = docker_archive(tmp_path / "none.tar", made)
+    assert run(["audit", str(archive), "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["dirt"]["findings"]
+    assert {r["where"]: r["verdict"] for r in rows if r["where"].startswith("/")} == {
+        "/opt/tool": "undecided",
+        "/var/spool/open": "undecided",
+        "/root/.bash_history": "undecided",
+        "/root/.netrc": "hidden",
+    }
+
+
+def test_the_programs_of_packages_are_summed_up_by_what_becomes_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree: Tree = {
+        "/usr/bin/run": File(elf(), mode=0o4755),
+        "/usr/bin/mount": File(b"x", mode=0o4755),
+        "/usr/bin/umount": File(b"x", mode=0o4755),
+        "/var/lib/dpkg/info/base.list": "/.\n/usr/bin/run\n",
+        "/var/lib/dpkg/info/mount.list": "/.\n/usr/bin/mount\n/usr/bin/umount\n",
+        "/var/lib/dpkg/status": "".join(
+            f"Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\n"
+            for name in ("base", "mount")
+        ),
+    }
+    made = Made([tree], {"Entrypoint": ["/usr/bin/run"]}, ["app:1"])
+    assert run(["audit", str(docker_archive(tmp_path / "a.tar", made))]) == 0
+    assert (
+        "3 programs (needed 1, removable 2) of deb:base 1, deb:mount 2" in capsys.readouterr().out
+    )
 
 
 def test_without_the_extra_secrets_say_what_to_install(

@@ -329,7 +329,7 @@ def import_without(tag: str, removed: Sequence[str], new_tag: str) -> None:
 
 
 # Those without a HEALTHCHECK: skopeo drops it, for the OCI config has no such field.
-@pytest.mark.parametrize("case", ["python-gunicorn", "shell-busybox"], indirect=True)
+@pytest.mark.parametrize("case", ["servers-bastion", "shell-busybox"], indirect=True)
 def test_every_source_of_an_image_gives_the_same_plan(case: Case, tmp_path: Path) -> None:
     layout = f"oci:{tmp_path}/layout:latest"
     engines.command("skopeo", "copy", "--quiet", f"docker-daemon:{case.fat_tag}", layout)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from imgslim.audit.accounting import MAX_FILES as MAX_FILES
 from imgslim.audit.accounting import Account, Bookkeeper
 from imgslim.audit.advice import find_advice
-from imgslim.audit.advice.installed import brings_recommended, read_automatic
+from imgslim.audit.advice.installed import brings_recommended, packages_by_layer, read_automatic
 from imgslim.audit.advice.model import Facts
 from imgslim.audit.advice.steps import read_steps
 from imgslim.audit.duplicates import find_duplicates
@@ -50,70 +51,115 @@ def audit_image(
     are read of files that a later layer stores again at the same size, and ``with_duplicates`` of
     all others that may be the same.
     """
-    names = find_names(layers, world.rootfs)
-    ownership = Ownership(world)
-    kinds = Kinds(world.packages.packages.get)
     base = base or BaseImage()
+    names = find_names(layers, world.rootfs)
+    books = _Books(Ownership(world), Kinds(world.packages.packages.get), Fate(plan), names, base)
+    account, wasted = _enter_all(books, world.rootfs, layers, origin_of, under, max_files, explain)
+    audit = _tables(books, layers, account, wasted, explain)
+    if with_duplicates:
+        copies = _duplicates(layers, names, world.rootfs, under, on_progress)
+        audit = replace(audit, duplicates=copies)
+    facts = _facts(books, world, layers, account, audit, origin_of, plan is not None)
+    return replace(
+        audit,
+        under=under,
+        no_plan="" if plan is not None else no_plan,
+        advice=find_advice(facts),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """What is known of all stored files of one image."""
+
+    ownership: Ownership
+    kinds: Kinds
+    fate: Fate
+    names: Names
+    base: BaseImage
+
+    @property
+    def base_count(self) -> int:
+        return self.base.layer_count or 0
+
+
+def _enter_all(
+    books: _Books,
+    rootfs: Rootfs,
+    layers: Sequence[Layer],
+    origin_of: Callable[[str], Origin],
+    under: str,
+    max_files: int,
+    explain: Explain,
+) -> tuple[Account, tuple[WastedFile, ...]]:
+    """Every stored byte once; and the hidden files."""
     book = Bookkeeper(
-        ownership,
-        kinds,
+        books.ownership,
+        books.kinds,
         origin_of,
-        Fate(plan),
-        names,
+        books.fate,
+        books.names,
         under,
-        base_count=base.layer_count or 0,
+        base_count=books.base_count,
         max_files=max_files,
     )
     book.enter(stored_files(layers))
-    wasted = _enter_waste(book, kinds, layers, world.rootfs, under)
-    account = book.close(explain)
-    cells = account.cells
-    facts = _facts(world, layers, account, wasted, base, kinds, origin_of, plan is not None)
+    wasted = _enter_waste(book, books.kinds, layers, rootfs, under)
+    return book.close(explain), wasted
+
+
+def _tables(
+    books: _Books,
+    layers: Sequence[Layer],
+    account: Account,
+    wasted: tuple[WastedFile, ...],
+    explain: Explain,
+) -> Audit:
+    """The account in rows, as that of a whole image without advice."""
+    cells, ownership = account.cells, books.ownership
     return Audit(
-        under=under,
+        under="/",
         weight=weigh(cells),
-        base=base,
-        layers=layer_rows(layers, cells, base.layer_count or 0, explain),
+        base=books.base,
+        layers=layer_rows(layers, cells, books.base_count, explain),
         kinds=kind_rows(cells, explain),
         packages=package_rows(cells, ownership.versions, ownership.modules, explain),
         directories=directory_rows(cells, explain),
         files=account.largest,
         wasted=wasted,
         undone=sum_up(wasted),
-        efficiency=measure_efficiency(layers, names),
-        duplicates=_duplicates(layers, names, world.rootfs, under, on_progress)
-        if with_duplicates
-        else None,
+        efficiency=measure_efficiency(layers, books.names),
+        duplicates=None,
         cells=cells,
-        no_plan="" if plan is not None else no_plan,
-        advice=find_advice(facts),
     )
 
 
 def _facts(
+    books: _Books,
     world: World,
     layers: Sequence[Layer],
     account: Account,
-    wasted: Sequence[WastedFile],
-    base: BaseImage,
-    kinds: Kinds,
+    audit: Audit,
     origin_of: Callable[[str], Origin],
     has_plan: bool,
 ) -> Facts:
     packages = world.packages.packages
     return Facts(
         layers=layers,
-        steps=read_steps(layers, world.history, base.layer_count),
+        steps=read_steps(layers, world.history, books.base.layer_count),
         files=account.own,
-        wasted=wasted,
+        wasted=audit.wasted,
         cells=account.cells,
-        base=base,
+        base=books.base,
         has_plan=has_plan,
         packages=packages,
         automatic=read_automatic(world.rootfs, packages),
         recommends=brings_recommended(world.rootfs),
+        installed_in=packages_by_layer(packages, account.own),
         origin_of=origin_of,
-        is_tool=kinds.is_tool,
+        is_tool=books.kinds.is_tool,
+        duplicates=audit.duplicates or (),
+        user=world.config.user,
     )
 
 

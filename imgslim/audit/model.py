@@ -276,6 +276,7 @@ class AdviceKind(StrEnum):
     CLEAN = "clean-up"
     RECOMMENDS = "no-recommends"
     BUILD_STAGE = "build-stage"
+    LINK = "link"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from imgslim.audit.model import How, Undone, WastedFile
 from imgslim.model import Entry, Kind, Layer
+from imgslim.paths import above
 from imgslim.rootfs import Rootfs
 
 _CHUNK_BYTES = 1 << 20
@@ -32,7 +33,7 @@ def find_waste(
     byte: a changed mode or owner, or a copy that changed nothing.
     """
     paths = [rootfs.canonical(entry.path) for entry in hidden]
-    wanted = {path for named in paths for path in (named, *_parents(named))}
+    wanted = {path for named in paths for path in (named, *above(named))}
     first = min((entry.layer_index for entry in hidden), default=len(layers))
     steps = {layer.index: _step(layer, rootfs, wanted) for layer in layers[first:]}
     found = []
@@ -83,14 +84,14 @@ def _step(layer: Layer, rootfs: Rootfs, wanted: Set[str]) -> _Step:
 def _undone_by(
     path: str, index: int, steps: Mapping[int, _Step], end: int
 ) -> tuple[int | None, How]:
-    above = _parents(path)
+    parents = tuple(above(path))
     for later in range(index + 1, end):
         step = steps[later]
-        if path in step.deleted or any(p in step.deleted or p in step.emptied for p in above):
+        if path in step.deleted or any(p in step.deleted or p in step.emptied for p in parents):
             return later, How.OVERWRITTEN if path in step.written else How.DELETED
         if path in step.written:
             return later, How.OVERWRITTEN
-        if any(p in step.written and not step.written[p].is_directory for p in above):
+        if any(p in step.written and not step.written[p].is_directory for p in parents):
             return later, How.DELETED
     # A tar may hold a path twice: its last member counts.
     return (index, How.OVERWRITTEN) if path in steps[index].written else (None, How.DELETED)
@@ -111,8 +112,3 @@ def _chunks(entry: Entry, other: Entry, rootfs: Rootfs) -> Iterator[tuple[bytes,
 
 def _facts(entry: Entry) -> tuple[object, ...]:
     return entry.mode, entry.uid, entry.gid, entry.xattrs
-
-
-def _parents(path: str) -> list[str]:
-    parts = path.split("/")
-    return ["/".join(parts[:depth]) or "/" for depth in range(len(parts) - 1, 0, -1)]

@@ -51,6 +51,7 @@ def command(
     decided, with its price. Nothing of the image is executed.
     """
     check_output(output, force=force)
+    from imgslim.dirt import cover_image, cover_plan
     from imgslim.pipeline import analyze, check_drops, expect
     from imgslim.reports import json, text
 
@@ -66,7 +67,8 @@ def command(
             on_progress=on_progress,
         ) as analysis,
     ):
-        found, plan, after = analysis.image, analysis.plan, analysis.next_level
+        found, _ = cover_image(analysis.image, ())
+        plan, after = cover_plan(analysis.plan, analysis.image), analysis.next_level
         expected = expect(analysis) if output_format == "json" else None
     if expected is not None:
         report = json.render_analysis(found, plan, after, expected)

@@ -16,6 +16,7 @@ from imgslim.output import STANDARD_OUTPUT, check_output, write_output
 
 if TYPE_CHECKING:
     from imgslim.audit import Audit
+    from imgslim.audit.paths import PathList
     from imgslim.dirt import Dirt
     from imgslim.model import Image
     from imgslim.reports.audit_tables import View
@@ -35,7 +36,7 @@ FORMATS = ("table", "json", "markdown", "csv", "html")
 by_option = click.option(
     "--by",
     cls=options.RunOption,
-    type=click.Choice(["layer", "package", "kind", "dir", "advice"]),
+    type=click.Choice(["layer", "package", "kind", "dir", "advice", "dirt"]),
     help="One table in place of the overview.",
 )
 top_option = click.option(
@@ -118,11 +119,13 @@ def command(
     image of which nothing says what it runs is weighed too, without what is needed.
     Advice names edits of the Dockerfile, each with the bytes that it saves on this very image.
     And what should be in no image: setuid programs, files that everyone may write, histories,
-    private keys, logins, tokens in the config or the history; also what a later layer deleted.
+    private keys, logins, tokens in the config or the history; also what a later layer deleted;
+    and whether the slim image would keep it.
     """
     check_output(output, force=force)
     from imgslim.audit import MAX_FILES
-    from imgslim.auditing import audit
+    from imgslim.audit.paths import NO_PATHS, list_paths
+    from imgslim.auditing import audit, plan_if_any
     from imgslim.pipeline import judge, open_world
     from imgslim.reports.audit_html import check_extra
     from imgslim.reports.audit_map import MAP_FILES
@@ -142,11 +145,15 @@ def command(
         ) as opened,
     ):
         judged = judge(opened.world)
-        dirt, covered, layers = look_for_dirt(opened, judged, on_progress, secrets=secrets)
+        planned = plan_if_any(opened.world, also_run, judged)
+        dirt, covered, layers = look_for_dirt(
+            opened, judged, planned.plan, on_progress, secrets=secrets
+        )
         found = audit(
             replace(opened, image=covered, layers=layers),
             also_run,
             judged=judged,
+            planned=planned,
             base=base,
             under=under,
             max_files=MAP_FILES if is_page else MAX_FILES,
@@ -154,17 +161,26 @@ def command(
             platform=platform,
             on_progress=on_progress,
         )
+        paths = NO_PATHS
+        if is_page:
+            paths = list_paths(opened.world.rootfs, planned.plan, found.wasted, found.under)
     if not found.has_plan:
         options.say(f"imgslim: note: nothing is marked as needed: {found.no_plan}\n", quiet=quiet)
     to_file = output != STANDARD_OUTPUT
     look = options.look_for(sys.stdout, color, verbose=verbose, to_file=to_file)
     view = View(by or "", top)
-    report = _render(output_format, covered, found, dirt, view, look)
+    report = _render(output_format, covered, found, dirt, paths, view, look)
     write_output(report, output, force=force)
 
 
 def _render(
-    output_format: str, image: Image, audit: Audit, dirt: Dirt, view: View, look: Look
+    output_format: str,
+    image: Image,
+    audit: Audit,
+    dirt: Dirt,
+    paths: PathList,
+    view: View,
+    look: Look,
 ) -> str:
     from imgslim.reports import audit_csv, audit_html, audit_json, audit_markdown, audit_text
 
@@ -174,8 +190,8 @@ def _render(
         case "markdown":
             return audit_markdown.render_audit(image, audit, dirt, view)
         case "csv":
-            return audit_csv.render_audit(audit, view)
+            return audit_csv.render_audit(audit, dirt, view)
         case "html":
-            return audit_html.render_audit(image, audit, dirt, view)
+            return audit_html.render_audit(image, audit, dirt, view, paths)
         case _:
             return audit_text.render_audit(image, audit, dirt, look, view)

@@ -9,7 +9,7 @@ import click
 if TYPE_CHECKING:
     from imgslim.dirt import Dirt
     from imgslim.layers import OnProgress
-    from imgslim.model import Image, Layer
+    from imgslim.model import Image, Layer, Plan
     from imgslim.pipeline import Judged, OpenedImage
 
 secrets_option = click.option(
@@ -21,11 +21,17 @@ secrets_option = click.option(
 
 
 def look_for_dirt(
-    opened: OpenedImage, judged: Judged, on_progress: OnProgress | None, *, secrets: bool
+    opened: OpenedImage,
+    judged: Judged,
+    plan: Plan | None,
+    on_progress: OnProgress | None,
+    *,
+    secrets: bool,
 ) -> tuple[Dirt, Image, tuple[Layer, ...]]:
-    """What should not be in the image; and the image and its layers as reports may quote them.
+    """What should not be in the image, with what becomes of it under ``plan``; and the image
+    and its layers as reports may quote them.
     Raises UsageError when ``secrets`` are asked for and the scanner is not installed."""
-    from imgslim.dirt import SecretScanner, cover_image, find_dirt, nothing_more
+    from imgslim.dirt import SecretScanner, cover_image, find_dirt, nothing_more, with_verdicts
 
     scanner = SecretScanner() if secrets else None
     dirt = find_dirt(
@@ -37,4 +43,5 @@ def look_for_dirt(
         on_progress=on_progress,
     )
     find_more = scanner.in_text if scanner else nothing_more
+    dirt = with_verdicts(dirt, opened.world.rootfs, plan)
     return dirt, *cover_image(opened.image, opened.layers, find_more)

@@ -187,13 +187,15 @@ def _check(
 
 def _report(analysis: Analysis, unsayable: Sequence[Problem], goal: _Goal) -> None:
     """Say what the plan is, and what its form cannot bring. Raises BrokenPlanError."""
+    from imgslim.dirt import cover_plan
     from imgslim.pipeline import check_drops
     from imgslim.reports.text import render_analysis, render_brief
 
     look = goal.look
     render = render_analysis if look.verbose else render_brief
     plan = replace(analysis.plan, problems=(*unsayable, *analysis.plan.problems))
-    options.say(render(analysis.image, plan, look, analysis.next_level), quiet=goal.quiet)
+    shown = cover_plan(plan, analysis.image)
+    options.say(render(analysis.image, shown, look, analysis.next_level), quiet=goal.quiet)
     if not goal.force:
         check_drops(plan)
 
@@ -208,14 +210,16 @@ def _build(
 ) -> None:
     """Build the image, weigh it, compare it with the plan."""
     from imgslim.build import build_slim
+    from imgslim.dirt import covering
     from imgslim.pipeline import check_verified
     from imgslim.reports.text import render_built
     from imgslim.reports.verification import render_differences
 
     def on_line(line: str) -> None:
-        options.say(f"  {line}\n", quiet=not look.verbose)
+        options.say(f"  {clean(line)}\n", quiet=not look.verbose)
 
     look, tag = goal.look, goal.tag or ""
+    clean = covering(analysis.image)
     expected = basing.expected_of(analysis, overlay) if goal.verifies else None
     predicted = overlay.size_bytes if overlay else analysis.plan.slim_size_bytes
     built = build_slim(location, analysis.image, dockerfile, tag, on_line, expected, files=files)

@@ -63,6 +63,7 @@ def command(
     if image == plan_file == "-":
         raise UsageError("standard input cannot be both image and plan", hint="name a file")
     check_output(output, force=force)
+    from imgslim.dirt import cover_image
     from imgslim.pipeline import check_verified, expect_over, verify
     from imgslim.reports import json
     from imgslim.reports.verification import render_verification
@@ -77,7 +78,8 @@ def command(
             image, expected, platform=platform, check_digests=check_digests, on_progress=on_progress
         )
     if output_format == "json":
-        report = json.render_verification(found, expected, result)
+        shown, _ = cover_image(found, ())
+        report = json.render_verification(shown, expected, result)
     else:
         to_file = output != STANDARD_OUTPUT
         look = options.look_for(sys.stdout, color, verbose=verbose, to_file=to_file)

@@ -52,6 +52,7 @@ def command(
     several paths, what is kept and left out, largest first.
     """
     check_output(output, force=force)
+    from imgslim.dirt import cover_image, cover_plan
     from imgslim.matches import require_match
     from imgslim.pipeline import analyze, cost_of_keeping
     from imgslim.reports import json, why
@@ -73,9 +74,10 @@ def command(
         def price(pattern: str) -> int:
             return cost_of_keeping(world, plan, pattern, also_run)
 
-        answer = why.explain(world, plan, match, price)
+        answer = why.explain(world, cover_plan(plan, analysis.image), match, price)
+        shown, _ = cover_image(analysis.image, ())
     if output_format == "json":
-        report = json.render_why(analysis.image, match, answer)
+        report = json.render_why(shown, match, answer)
     else:
         to_file = output != STANDARD_OUTPUT
         look = options.look_for(sys.stdout, color, verbose=verbose, to_file=to_file)

@@ -15,7 +15,10 @@ from itertools import groupby
 from imgslim.audit import instruction
 from imgslim.dirt.config import find_tokens
 from imgslim.dirt.contents import is_compressed, scan_file
+from imgslim.dirt.covers import cover_config as cover_config
 from imgslim.dirt.covers import cover_image as cover_image
+from imgslim.dirt.covers import cover_plan as cover_plan
+from imgslim.dirt.covers import covering as covering
 from imgslim.dirt.covers import nothing_more as nothing_more
 from imgslim.dirt.kingfisher import SecretScanner as SecretScanner
 from imgslim.dirt.model import Dirt as Dirt
@@ -28,6 +31,7 @@ from imgslim.dirt.names import is_candidate, rule_for
 from imgslim.dirt.owners import OriginOf, is_others, origins_after, origins_of
 from imgslim.dirt.permissions import find_privileged, find_world_writable
 from imgslim.dirt.stored import Life, dead_files, lives_of
+from imgslim.dirt.verdicts import with_verdicts as with_verdicts
 from imgslim.layers import OnProgress
 from imgslim.model import Entry, Image, Layer, Origin, OriginKind
 from imgslim.world import World

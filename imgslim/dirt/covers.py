@@ -16,7 +16,7 @@ from imgslim.dirt.texts import (
     find_in_text,
     is_secret,
 )
-from imgslim.model import Image, ImageConfig, Layer
+from imgslim.model import Image, ImageConfig, Layer, Plan
 
 MIN_COVERED = 6
 """Characters of a value that is covered wherever it stands. A shorter one is covered only where it
@@ -37,10 +37,7 @@ def cover_image(
     """``image`` and ``layers`` with the secrets covered in all texts: what made the layers, the
     history, variables, labels, commands. (``config_blob`` is left: it is for engines.)"""
     known = _known_values(image, find_more)
-
-    def clean(text: str) -> str:
-        return _without(cover(text, hits_in_instruction(text, find_more)), known)
-
+    clean = covering(image, find_more)
     blobs = tuple(replace(blob, created_by=clean(blob.created_by)) for blob in image.layers)
     history = tuple(replace(row, created_by=clean(row.created_by)) for row in image.history)
     indexed = tuple(
@@ -49,6 +46,30 @@ def cover_image(
     )
     config = _cover_config(image.config, find_more, known)
     return replace(image, config=config, layers=blobs, history=history), indexed
+
+
+def covering(image: Image, find_more: FindMore = nothing_more) -> Callable[[str], str]:
+    """What covers the secrets in a text that quotes an instruction, and those of ``image`` in any:
+    a line of a build, a note."""
+    known = _known_values(image, find_more)
+    return lambda text: _without(cover(text, hits_in_instruction(text, find_more)), known)
+
+
+def cover_config(config: ImageConfig) -> ImageConfig:
+    """A config with the secrets covered that it shows by itself, without the image's history."""
+    return _cover_config(config, nothing_more, _any_of(_values_in(config, nothing_more)))
+
+
+def cover_plan(plan: Plan, image: Image) -> Plan:
+    """``plan`` of ``image`` for reports to quote: the commands of its programs, and its notes."""
+    known, clean = _known_values(image, nothing_more), covering(image)
+
+    def words(argv: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_without(word, known) for word in _cover_words(argv, nothing_more))
+
+    programs = (replace(program, argv=words(program.argv)) for program in plan.programs)
+    problems = (replace(problem, message=clean(problem.message)) for problem in plan.problems)
+    return replace(plan, programs=tuple(programs), problems=tuple(problems))
 
 
 def hits_in_instruction(created_by: str, find_more: FindMore) -> tuple[Hit, ...]:
@@ -117,19 +138,27 @@ def _cover_words(argv: tuple[str, ...], find_more: FindMore) -> Iterator[str]:
 
 def _known_values(image: Image, find_more: FindMore) -> re.Pattern[str] | None:
     """The values that were recognised somewhere, the longest first."""
-    config = image.config
-    pairs = (*config.env, *config.labels)
-    values = {value for name, value in pairs if rule_for_value(name, value, find_more)}
-    texts = [value for _, value in pairs]
-    texts += [" ".join(argv) for _, argv in commands_of(config)]
-    for text in texts:
-        values |= {text[hit.start : hit.end] for hit in hits_in_text(text, find_more)}
+    values = _values_in(image.config, find_more)
     for created_by in (
         *(r.created_by for r in image.history),
         *(b.created_by for b in image.layers),
     ):
         hits = hits_in_instruction(created_by, find_more)
         values |= {created_by[hit.start : hit.end] for hit in hits}
+    return _any_of(values)
+
+
+def _values_in(config: ImageConfig, find_more: FindMore) -> set[str]:
+    pairs = (*config.env, *config.labels)
+    values = {value for name, value in pairs if rule_for_value(name, value, find_more)}
+    texts = [value for _, value in pairs]
+    texts += [" ".join(argv) for _, argv in commands_of(config)]
+    for text in texts:
+        values |= {text[hit.start : hit.end] for hit in hits_in_text(text, find_more)}
+    return values
+
+
+def _any_of(values: Iterable[str]) -> re.Pattern[str] | None:
     long = {bare for value in values if len(bare := value.strip("\"'")) >= MIN_COVERED}
     ordered = sorted(long, key=lambda value: (-len(value), value))
     return re.compile("|".join(map(re.escape, ordered))) if ordered else None

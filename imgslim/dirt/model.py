@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from imgslim.audit.model import Verdict
 from imgslim.model import OriginKind
 
 
@@ -43,7 +44,8 @@ class Finding:
     what is no longer in the merged tree. ``owner`` is the package or the distribution that brought
     the file ("": nobody known); ``line`` counts from 1 (0: unknown, or no text). ``count`` is how
     many of the same are told in one: the paths below a world-writable directory, the matches of a
-    rule in one file, the rows that have one build argument.
+    rule in one file, the rows that have one build argument. ``verdict`` is what becomes of the path
+    in the slim image, HIDDEN where ``deleted_by`` is set (None: it is no path, or nobody asked).
     """
 
     kind: DirtKind
@@ -55,6 +57,7 @@ class Finding:
     owner: str = ""
     line: int = 0
     count: int = 1
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)

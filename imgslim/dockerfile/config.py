@@ -8,12 +8,16 @@ Source: the Dockerfile reference, and the word expansion of moby's and BuildKit'
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from imgslim.copyplan.words import is_text, json_word
 from imgslim.model import Healthcheck, ImageConfig, Problem, Severity
 
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+=,-]+")
+_CANNOT_SAY = "a Dockerfile cannot say the image's "
+UNWRITABLE = "unwritable-config"
+"""The code of what no Dockerfile can say of a config."""
+
 _DURATIONS = ((3_600_000_000_000, "h"), (60_000_000_000, "m"), (1_000_000_000, "s"))
 
 
@@ -29,16 +33,22 @@ def config_problems(config: ImageConfig) -> list[Problem]:
     """A problem for each value that no Dockerfile can say (trap 24)."""
     return [
         Problem(
-            "unwritable-config",
+            UNWRITABLE,
             Severity.WARNING,
             "",
-            f"a Dockerfile cannot say the image's {what}: it has a line break, bytes that are not "
-            "UTF-8, or a name that no instruction takes",
+            f"{_CANNOT_SAY}{what}: it has a line break, bytes that are not UTF-8, or a name "
+            "that no instruction takes",
             "it is missing from the slim image's config: pass it when the container starts",
         )
         for _, sayable, what in _instructions(config)
         if not sayable
     ]
+
+
+def told_unsayable(problems: Iterable[Problem], fields: Iterable[str]) -> tuple[str, ...]:
+    """Those of ``fields`` that the ``config_problems`` among ``problems`` name."""
+    told = [one.message.removeprefix(_CANNOT_SAY) for one in problems if one.code == UNWRITABLE]
+    return tuple(what for what in fields if any(text.startswith(f"{what}: ") for text in told))
 
 
 def unsayable_values(config: ImageConfig) -> tuple[str, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from imgslim.audit import kind_titles
 from imgslim.audit.kinds import APP, OTHER, RUNTIME
 from imgslim.audit.model import Verdict
-from imgslim.dirt import DirtKind, Finding
+from imgslim.dirt import Dirt, DirtKind, Finding
 from imgslim.limits.measures import group_reasons
 from imgslim.limits.model import Facts, Limits, Outcome, Reason, Unit
 
@@ -69,10 +69,23 @@ def _files(kind: str, facts: Facts, *, always: bool) -> Outcome:
     )
 
 
+def has_counted_path(limits: Limits, dirt: Dirt) -> bool:
+    """Whether a finding in the merged tree breaks a limit, so that its fate is of interest."""
+    found = [row for row in dirt.findings if row.where.startswith("/") and not row.deleted_by]
+    return any(
+        _counted(kind, found, always=kind in limits.forbidden_always) for kind in limits.kinds
+    )
+
+
+def _counted(kind: str, findings: Iterable[Finding], *, always: bool) -> list[Finding]:
+    found = (finding for finding in findings if finding.kind == kind)
+    return [finding for finding in found if always or not _is_a_packages(finding)]
+
+
 def _findings(kind: str, facts: Facts, *, always: bool) -> Outcome:
     assert facts.dirt is not None
-    found = [finding for finding in facts.dirt.findings if finding.kind == kind]
-    counted = [finding for finding in found if always or not _is_a_packages(finding)]
+    found = sum(finding.kind == kind for finding in facts.dirt.findings)
+    counted = _counted(kind, facts.dirt.findings, always=always)
     return Outcome(
         rule_of(kind, always=always),
         not counted,
@@ -80,7 +93,7 @@ def _findings(kind: str, facts: Facts, *, always: bool) -> Outcome:
         0,
         len(counted),
         reasons=tuple(map(_reason, counted)),
-        excepted=len(found) - len(counted),
+        excepted=found - len(counted),
     )
 
 
@@ -100,4 +113,5 @@ def _reason(finding: Finding) -> Reason:
         layer_index=finding.layer_index,
         instruction=finding.instruction,
         undone=words,
+        verdict=finding.verdict.value if finding.verdict else "",
     )

@@ -67,7 +67,8 @@ class Reason:
     recognised by ("": a layer or a part of one). ``where`` is a path of the image, the largest of
     several, or a place as in ``dirt.Finding``, or "". ``size_bytes`` is None where bytes say
     nothing. ``layer_index`` is None where no layer has it, ``instruction`` what made that layer;
-    ``undone`` says what became of it later.
+    ``undone`` says what became of it later, ``verdict`` of a finding what becomes of it in the slim
+    image (a Verdict; "": several, or no path).
     """
 
     what: str = ""
@@ -78,6 +79,7 @@ class Reason:
     layer_index: int | None = None
     instruction: str = ""
     undone: str = ""
+    verdict: str = ""
 
 
 @dataclass(frozen=True, slots=True)

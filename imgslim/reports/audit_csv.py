@@ -7,7 +7,8 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 
 from imgslim.audit.model import Audit, Weight
-from imgslim.reports.audit_tables import ADVICE, OVERVIEW, View
+from imgslim.dirt import Dirt
+from imgslim.reports.audit_tables import ADVICE, DIRT, OVERVIEW, View
 from imgslim.reports.words import printable
 
 _WEIGHT = (
@@ -20,7 +21,7 @@ _WEIGHT = (
 )
 
 
-def render_audit(audit: Audit, view: View = OVERVIEW) -> str:
+def render_audit(audit: Audit, dirt: Dirt, view: View = OVERVIEW) -> str:
     """The rows of one table; without ``view.by`` the whole account: one row for all files that
     agree in layer, directory, package, kind and verdict; the sizes add up to the image's."""
     tables: dict[str, Callable[[Audit], Iterator[Sequence[object]]]] = {
@@ -30,6 +31,7 @@ def render_audit(audit: Audit, view: View = OVERVIEW) -> str:
         "kind": _kinds,
         "dir": _directories,
         ADVICE: _advice,
+        DIRT: lambda audit: _dirt(dirt),
     }
     head, *rows = tables[view.by](audit)
     buffer = io.StringIO()
@@ -103,6 +105,22 @@ def _advice(audit: Audit) -> Iterator[Sequence[object]]:
             row.title,
             tuple(row.edit.split("\n")),
             packages,
+        )
+
+
+def _dirt(dirt: Dirt) -> Iterator[Sequence[object]]:
+    yield ("kind", "where", "line", "verdict", "rule", "owner", "count", "layer", "instruction")
+    for row in dirt.findings:
+        yield (
+            row.kind.value,
+            row.where,
+            row.line or "",
+            row.verdict.value if row.verdict else "",
+            row.rule,
+            row.owner,
+            row.count,
+            "" if row.layer_index is None else row.layer_index,
+            row.instruction,
         )
 
 

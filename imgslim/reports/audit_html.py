@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING
 
 from imgslim import __version__
 from imgslim.audit.model import Advice, Audit, Verdict, Weight
+from imgslim.audit.paths import NO_PATHS, PathList
 from imgslim.dirt import Dirt
 from imgslim.errors import UsageError
 from imgslim.model import Image
 from imgslim.reports.advice import advice_title, notes, packages_text
 from imgslim.reports.audit_map import cut, draw_map, page_json
+from imgslim.reports.audit_paths import pack_paths
 from imgslim.reports.audit_tables import (
     OVERVIEW,
     Section,
@@ -77,13 +79,19 @@ def check_extra() -> None:
     del jinja2, vl_convert
 
 
-def render_audit(image: Image, audit: Audit, dirt: Dirt, view: View = OVERVIEW) -> str:
-    """The whole page. ``view.by`` is what the map is grouped by at first, ``view.top`` the rows of
-    each table. Raises UsageError."""
+def render_audit(
+    image: Image,
+    audit: Audit,
+    dirt: Dirt,
+    view: View = OVERVIEW,
+    paths: PathList = NO_PATHS,
+) -> str:
+    """The whole page, whose search finds ``paths``. ``view.by`` is what the map is grouped by at
+    first, ``view.top`` the rows of each table. Raises UsageError."""
     check_extra()
     import vl_convert
 
-    scripts = {"library": _library(), "program": _read("audit.js")}
+    scripts = {"library": _library(), "program": _read("search.js") + _read("audit.js")}
     lines = finding_lines(dirt)
     by = view.by if view.by in GROUPINGS else "dir"
     rows = min(view.top or PAGE_ROWS, MAX_ROWS)
@@ -94,7 +102,7 @@ def render_audit(image: Image, audit: Audit, dirt: Dirt, view: View = OVERVIEW) 
             **{name: _Raw(text) for name, text in scripts.items()},
             style=_Raw(_read("audit.css")),
             hashes=[_hash(text) for text in scripts.values()],
-            data=_Raw(page_json(_data(audit, by))),
+            data=_Raw(page_json(_data(audit, by, paths))),
             version=__version__,
             vega=vl_convert.get_vega_version(),
             title=image.reference,
@@ -124,10 +132,15 @@ class _Raw:
         return self._text
 
 
-def _data(audit: Audit, by: str) -> Mapping[str, object]:
+def _data(audit: Audit, by: str, paths: PathList) -> Mapping[str, object]:
     return {
         "by": by,
         "whole": cut(audit.under, MAX_TEXT),
+        "paths": {
+            "packed": pack_paths(paths.rows),
+            "shown": len(paths.rows),
+            "total": paths.total,
+        },
         "spec": json.loads(_read("map.json")),
         "maps": {
             name: [

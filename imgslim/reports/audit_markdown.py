@@ -10,6 +10,7 @@ from imgslim.model import Image
 from imgslim.reports.advice import advice_title, markdown_lines
 from imgslim.reports.audit_tables import (
     ADVICE,
+    DIRT,
     OVERVIEW,
     Section,
     View,
@@ -30,7 +31,7 @@ def render_audit(image: Image, audit: Audit, dirt: Dirt, view: View = OVERVIEW) 
         lines += markdown_lines(audit, view.rows)
     for section in sections(audit, view):
         lines += ["", f"### {markdown_text(section.title)}", "", *_table(section)]
-    if not view.by:
+    if view.by in ("", DIRT):
         lines += ["", f"### {HEADING}", ""]
         lines += [f"- {markdown_text(line)}" for line in finding_lines(dirt)]
     return "\n".join(lines) + "\n"

@@ -24,6 +24,9 @@ T = TypeVar("T")
 ADVICE = "advice"
 """What ``--by`` calls the advice, which is a list and no table."""
 
+DIRT = "dirt"
+"""What it calls the findings of what should not be in an image."""
+
 BAR_WIDTH = 10
 OVERVIEW_ROWS = 8
 """Rows of each table of the overview, unless the user says how many."""
@@ -45,8 +48,8 @@ _UNDONE = {
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What of an audit is to be seen: one table ``by`` "layer", "package", "kind" or "dir", or
-    ADVICE ("": an overview), and ``top`` rows of each (None: a few)."""
+    """What of an audit is to be seen: one table ``by`` "layer", "package", "kind" or "dir",
+    ADVICE or DIRT ("": an overview), and ``top`` rows of each (None: a few)."""
 
     by: str = ""
     top: int | None = None

@@ -11,6 +11,7 @@ from imgslim.model import Image
 from imgslim.reports.advice import paint_advice
 from imgslim.reports.audit_tables import (
     ADVICE,
+    DIRT,
     OVERVIEW,
     Column,
     Section,
@@ -37,7 +38,7 @@ def render_audit(image: Image, audit: Audit, dirt: Dirt, look: Look, view: View 
             paint_advice(console, audit, look, view)
         for section in sections(audit, view):
             _paint(console, section, look)
-        if not view.by:
+        if view.by in ("", DIRT):
             paint_dirt(console, dirt, look)
 
     return draw(look, paint)

@@ -71,11 +71,11 @@ def reason_text(reason: Reason) -> str:
 
 
 def reason_lines(reason: Reason) -> list[str]:
-    """``18.2 MB: deb:coreutils, 264 files, /usr/bin/du``; then what made the layer, and what
-    became of it."""
+    """``18.2 MB: deb:coreutils, 264 files, /usr/bin/du``, of a finding also what becomes of it in
+    the slim image; then what made the layer, and what became of it."""
     where = f"{reason.where}:{reason.line}" if reason.line else reason.where
     files = count_text(reason.file_count, "file") if reason.file_count > 1 else ""
-    text = ", ".join(part for part in (reason.what, files, where) if part)
+    text = ", ".join(part for part in (reason.what, files, where, reason.verdict) if part)
     size = "" if reason.size_bytes is None else size_text(reason.size_bytes)
     lines = (": ".join(part for part in (size, text) if part), _layer(reason), reason.undone)
     return [printable(line) for line in lines if line]

@@ -33,6 +33,7 @@ def _finding(finding: Finding) -> Row:
         "kind": finding.kind.value,
         "where": finding.where,
         "rule": finding.rule,
+        "verdict": finding.verdict and finding.verdict.value,
         "owner": finding.owner,
         "line": finding.line,
         "count": finding.count,

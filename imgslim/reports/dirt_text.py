@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.padding import Padding
 
+from imgslim.audit.model import Verdict
 from imgslim.dirt import Dirt, DirtKind, Finding, Scanned, Spared
 from imgslim.reports.console import Look, cell, heading, indented_text
 from imgslim.reports.words import count_text, size_text
@@ -59,7 +60,7 @@ def paint_dirt(console: Console, dirt: Dirt, look: Look) -> None:
 def finding_lines(dirt: Dirt) -> list[str]:
     """Each finding in a line of its own, then what was not looked at."""
     found = [
-        "; ".join((f"{TITLES[row.kind]}: {_where(row)} ({_rule(row)})", *_made(row)))
+        "; ".join((f"{TITLES[row.kind]}: {_named(row, ', ')} ({_rule(row)})", *_made(row)))
         for row in dirt.findings
     ]
     return [*(found or ["nothing was found"]), *_notes(dirt)]
@@ -72,11 +73,12 @@ def _kind(console: Console, kind: DirtKind, found: Sequence[Finding], look: Look
     rows = [finding for finding in found if finding not in apart]
     shown = rows if look.verbose else rows[:SHOWN_ROWS]
     for finding in shown:
-        _line(console, f"    {_where(finding)}  ({_rule(finding)})", look)
+        _line(console, f"    {_named(finding, '  ')}  ({_rule(finding)})", look)
         for line in _made(finding):
             _line(console, f"      {line}", look, "dim")
     if apart:
-        _line(console, f"    {count_text(len(apart), 'program')} of {_by_owner(apart)}", look)
+        programs = f"{count_text(len(apart), 'program')}{_by_verdict(apart)}"
+        _line(console, f"    {programs} of {_by_owner(apart)}", look)
     if len(rows) > len(shown):
         console.print(
             cell(f"    … and {len(rows) - len(shown):,} more: --verbose lists them", "dim")
@@ -90,8 +92,10 @@ def _line(console: Console, text: str, look: Look, style: str = "") -> None:
     console.print(cell(text, style), no_wrap=not look.verbose, overflow="ellipsis")
 
 
-def _where(finding: Finding) -> str:
-    return f"{finding.where}:{finding.line}" if finding.line else finding.where
+def _named(finding: Finding, between: str) -> str:
+    """The place, and what becomes of it in the slim image."""
+    where = f"{finding.where}:{finding.line}" if finding.line else finding.where
+    return f"{where}{between}{finding.verdict}" if finding.verdict else where
 
 
 def _rule(finding: Finding) -> str:
@@ -125,6 +129,13 @@ def _by_owner(findings: Iterable[Finding]) -> str:
     """``deb:mount 2, deb:passwd 5``."""
     counts = Counter(finding.owner for finding in findings)
     return ", ".join(f"{owner} {count}" for owner, count in sorted(counts.items()))
+
+
+def _by_verdict(findings: Sequence[Finding]) -> str:
+    """`` (needed 2, removable 5)``."""
+    counts = Counter(finding.verdict for finding in findings)
+    words = [f"{verdict} {counts[verdict]}" for verdict in Verdict if counts[verdict]]
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _notes(dirt: Dirt) -> list[str]:

@@ -11,7 +11,8 @@ from imgslim.rootfs import Rootfs
 from imgslim.verify.allowed import Context, allowance_of
 from imgslim.verify.compare import OnPath, compare_trees
 from imgslim.verify.config import compare_configs, compare_platforms
-from imgslim.verify.differences import NOTHING, Allowance, Difference, Mismatch, Verification
+from imgslim.verify.covered import in_words, shown_texts, without_covered
+from imgslim.verify.differences import Allowance, Difference, Mismatch, Verification
 from imgslim.verify.expected import Expected
 from imgslim.verify.traps import trap_of
 
@@ -29,6 +30,7 @@ def verify_image(
     context = Context.of(expected, image)
     on_path = None if on_progress is None else _counter(on_progress, rootfs)
     trees = compare_trees(expected.paths, rootfs, on_path)
+    shown = shown_texts(expected.config, image)
     differences: list[Difference] = []
     allowances: list[Allowance] = []
     for one in chain(trees, _config_mismatches(expected, image)):
@@ -37,7 +39,10 @@ def verify_image(
             allowances.append(allowance)
         else:
             why = trap_of(one, expected.config.volumes)
-            differences.append(Difference(one.path, one.aspect, one.expected, one.found, why))
+            texts = (one.expected, one.found)
+            if not one.path:
+                texts = shown.get(one.aspect, texts)
+            differences.append(Difference(one.path, one.aspect, *texts, why))
     stripped = sum(path.stripped for path in expected.paths.values())
     return Verification(len(expected.paths), stripped, tuple(differences), tuple(allowances))
 
@@ -47,10 +52,8 @@ def _config_mismatches(expected: Expected, image: Image) -> Iterator[Mismatch]:
         compare_platforms(expected.platform, image.platform),
         compare_configs(expected.config, image.config),
     )
-    for row in fields:
-        wanted = NOTHING if row.expected is None else row.expected
-        given = NOTHING if row.found is None else row.found
-        yield Mismatch("", row.field, wanted, given)
+    for row in without_covered(fields):
+        yield Mismatch("", row.field, *in_words(row))
 
 
 def _counter(on_progress: OnProgress, rootfs: Rootfs) -> OnPath:

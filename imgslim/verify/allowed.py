@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from imgslim.bases.undone import set_back
 from imgslim.copyplan.words import is_text
-from imgslim.dockerfile.config import unsayable_values
+from imgslim.dirt.texts import COVER
+from imgslim.dockerfile.config import told_unsayable, unsayable_values
 from imgslim.model import Entry, Image, ImageConfig, Keep, Problem, Severity
 from imgslim.provenance_labels import BASE_DIGEST, BASE_NAME
 from imgslim.verify.config import compare_configs
@@ -78,7 +79,7 @@ class Context:
         made = set(made_directories(expected.config, expected.paths))
         return cls(
             expected,
-            frozenset(unsayable_values(expected.config)),
+            frozenset((*unsayable_values(expected.config), *_covered_unsayable(expected))),
             frozenset(one.path for one in problems if one.code == "uncopyable-path"),
             _with_own_directories(
                 (one.path for one in problems if one.code == "uncut-database"), expected.paths
@@ -104,6 +105,14 @@ def allowance_of(mismatch: Mismatch, context: Context) -> Allowance | None:
         if rule.applies(mismatch, context):
             return Allowance(rule.code, mismatch.path, mismatch.aspect, rule.message)
     return None
+
+
+def _covered_unsayable(expected: Expected) -> tuple[str, ...]:
+    """Of values that are covered in a plan from a file the plan's notes tell."""
+    config = expected.config
+    pairs = (("variable", config.env), ("label", config.labels))
+    fields = (f"{what} {name}" for what, rows in pairs for name, value in rows if COVER in value)
+    return told_unsayable(expected.unsayable, fields)
 
 
 def foreseen(image: Image, keeps: Sequence[Keep]) -> Iterator[Problem]:

@@ -1,4 +1,7 @@
-"""A plan as ``imgslim analyze --format json`` wrote it (docs/json.md), read strictly."""
+"""A plan as ``imgslim analyze --format json`` wrote it (docs/json.md), read strictly.
+
+Its config has the image's secrets covered: the cover matches any value (``verify.covered``).
+"""
 
 from __future__ import annotations
 

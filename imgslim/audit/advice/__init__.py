@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from imgslim.audit.advice import (
     build_stage,
     caches,
+    copied_twice,
     dockerignore,
     headers,
     join,
@@ -26,6 +27,7 @@ _KINDS: Sequence[Callable[[Facts], Iterator[Draft]]] = (
     dockerignore.advise,
     join.advise,
     same_step.advise,
+    copied_twice.advise,
     caches.advise,
     recommends.advise,
     build_stage.advise,

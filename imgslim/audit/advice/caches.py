@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from imgslim.audit.advice.model import Draft, Facts, Stored, by_layer, shares_of
+from imgslim.audit.advice.endings import at_end, left_behind
+from imgslim.audit.advice.model import Draft, Facts, Stored, by_layer, top_of_origin
 from imgslim.audit.advice.scripts import Argv, commands_of
 from imgslim.audit.advice.stages import base_name, copy_lines
 from imgslim.audit.advice.steps import Step
@@ -44,15 +46,8 @@ def _draft(facts: Facts, step: Step, unit: str, files: Sequence[Stored]) -> Draf
     edit = _edit(facts, step, row, tops)
     if not edit:
         return None
-    return Draft(
-        AdviceKind.BUILD_STAGE if edit.startswith("FROM") else AdviceKind.CLEAN,
-        f"{step.name} leaves {_named(unit, files[0].kind)}",
-        edit,
-        shares_of(files),
-        layer_index=step.layer_index,
-        instruction=step.text,
-        paths=tops,
-    )
+    draft = left_behind(step, _named(unit, files[0].kind), edit, files, tops)
+    return replace(draft, kind=AdviceKind.BUILD_STAGE) if edit.startswith("FROM") else draft
 
 
 def _named(unit: str, kind: str) -> str:
@@ -64,16 +59,8 @@ def _named(unit: str, kind: str) -> str:
 
 def _tops(facts: Facts, unit: str, files: Sequence[Stored]) -> tuple[str, ...]:
     """The outermost directories (or files) that are of the cache."""
-    found: dict[str, None] = {}
-    for file in files:
-        origin = facts.origin_of(file.path)
-        if origin.unit != unit:
-            continue
-        top = file.path
-        while (above := top.rpartition("/")[0]) and facts.origin_of(above) == origin:
-            top = above
-        found[top] = None
-    return tuple(sorted(found))
+    own = (file.path for file in files if facts.origin_of(file.path).unit == unit)
+    return tuple(sorted({top_of_origin(facts, path) for path in own}))
 
 
 def _row(unit: str, tops: Sequence[str]) -> Mapping[str, Any]:
@@ -98,8 +85,7 @@ def _edit(facts: Facts, step: Step, row: Mapping[str, Any], tops: Sequence[str])
         edit = f"add `{row['flag']}` to {row['flag_text']} in {step.name}"
         fillers = [call for call in row.get("filled_by", ()) if _says(step, call)]
         return f"{edit}, and leave `{fillers[0]}` out of it" if fillers else edit
-    where = f"to {step.name}" if step.is_run else "to the RUN that makes them"
-    return f"add `{command}` {where}, at its end"
+    return at_end(step, command)
 
 
 def _edit_for_reader(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from imgslim.audit.advice.model import Draft, Facts, Share, Stored, share_of
+from imgslim.audit.advice.model import Draft, Facts, Share, Stored, share_of, top_of_origin
 from imgslim.audit.advice.steps import Step
 from imgslim.audit.model import AdviceKind, How, Verdict, WastedFile
 from imgslim.model import OriginKind
@@ -88,15 +88,9 @@ def _lines(facts: Facts, step: Step, file: File, named: Iterable[str]) -> tuple[
 
 def _top(facts: Facts, file: Stored, prefix: str) -> str:
     """The outermost directory around a file that is of the same cache or repository, relative."""
-    origin = facts.origin_of(file.path)
-    if origin.kind not in _CLAIMED:
+    if facts.origin_of(file.path).kind not in _CLAIMED:
         return ""
-    top = file.path
-    while True:
-        above = top.rpartition("/")[0]
-        if not above.startswith(prefix) or facts.origin_of(above) != origin:
-            return top.removeprefix(prefix)
-        top = above
+    return top_of_origin(facts, file.path, prefix).removeprefix(prefix)
 
 
 def _hidden_top(parts: list[str]) -> str:

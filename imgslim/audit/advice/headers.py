@@ -7,9 +7,10 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from imgslim.audit.advice.model import Draft, Facts, by_layer, shares_of
+from imgslim.audit.advice.endings import at_end, left_behind
+from imgslim.audit.advice.model import Draft, Facts, by_layer
 from imgslim.audit.advice.scripts import commands_of
-from imgslim.audit.model import AdviceKind, Verdict
+from imgslim.audit.model import Verdict
 from imgslim.paths import above
 from imgslim.tables import building_commands
 
@@ -33,15 +34,9 @@ def advise(facts: Facts) -> Iterator[Draft]:
         words = _removed(facts, [file.path for file in files])
         if not step.is_run or len(words) > _MOST_WORDS or _builds_later(facts, index):
             continue
-        yield Draft(
-            AdviceKind.CLEAN,
-            f"{step.name} leaves headers and libraries for linking",
-            f"add `rm -rf {' '.join(map(shlex.quote, words))}` to {step.name}, at its end",
-            shares_of(files),
-            layer_index=index,
-            instruction=step.text,
-            paths=tuple(words),
-        )
+        command = f"rm -rf {' '.join(map(shlex.quote, words))}"
+        what = "headers and libraries for linking"
+        yield left_behind(step, what, at_end(step, command), files, words)
 
 
 def _removed(facts: Facts, gone: Sequence[str]) -> list[str]:

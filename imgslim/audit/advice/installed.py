@@ -43,12 +43,11 @@ class Installation:
 
 def installations(facts: Facts) -> Iterator[Installation]:
     """Those of the user's RUN instructions that call apt or apk."""
-    groups = _by_layer(facts)
     needed = {
         cell.package for cell in facts.cells if cell.verdict is Verdict.NEEDED and cell.file_count
     }
     for step in facts.steps:
-        keys: Set[str] = groups.get(step.layer_index, set())
+        keys: Set[str] = facts.installed_in.get(step.layer_index, frozenset())
         calls = [argv for argv in commands_of(step.script) if _installs(argv)] if keys else []
         if not step.is_run or not calls:
             continue
@@ -117,13 +116,15 @@ def _record_of(path: str) -> str:
     return path.removeprefix(folder).rpartition(".")[0].partition(":")[0]
 
 
-def _by_layer(facts: Facts) -> dict[int, set[str]]:
-    """The packages by the layer that most of their files are in; those without files are of the
-    layer that most of what they depend on is in."""
-    known = {path for one in facts.packages.values() for path in (one.database, *one.files)}
-    layers = {file.path: file.layer_index for file in facts.files if file.path in known}
+def packages_by_layer(
+    packages: Mapping[str, Package], files: Iterable[Stored]
+) -> Mapping[int, Set[str]]:
+    """The keys of packages by the layer that has dpkg's record of them, else most of their files;
+    those without files are of the last layer that has one of those they depend on."""
+    known = {path for one in packages.values() for path in (one.database, *one.files)}
+    layers = {file.path: file.layer_index for file in files if file.path in known}
     found: dict[str, int] = {}
-    for key, package in facts.packages.items():
+    for key, package in packages.items():
         record = layers.get(package.database) if key.startswith("deb:") else None
         counts = Counter(layers[path] for path in package.files if path in layers)
         if record is not None:
@@ -131,7 +132,7 @@ def _by_layer(facts: Facts) -> dict[int, set[str]]:
         elif counts:
             found[key] = max(counts, key=lambda index: (counts[index], index))
     groups: dict[int, set[str]] = defaultdict(set)
-    for key, package in facts.packages.items():
+    for key, package in packages.items():
         index = found.get(key)
         if index is None and not package.files:
             index = max((found[one] for one in package.depends if one in found), default=None)

@@ -7,8 +7,17 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from imgslim.audit.advice.steps import Step
-from imgslim.audit.model import Advice, AdviceKind, BaseImage, Cell, Verdict, WastedFile
+from imgslim.audit.model import (
+    Advice,
+    AdviceKind,
+    BaseImage,
+    Cell,
+    Duplicate,
+    Verdict,
+    WastedFile,
+)
 from imgslim.model import Entry, Layer, Origin, Package
+from imgslim.paths import above
 
 _MOST_PATHS = 8
 
@@ -39,7 +48,10 @@ class Facts:
     ``files`` are all of its tree but those of the base's layers, ``wasted`` those that later layers
     hide, ``cells`` the account. ``automatic`` are the keys of the packages that the package manager
     has recorded as brought by others (None: it has no such record), ``recommends`` whether it
-    brings what packages only recommend unless it is told otherwise. ``origin_of`` is the audit's.
+    brings what packages only recommend unless it is told otherwise; ``installed_in`` are the keys
+    of the packages by the layer that installed them. ``origin_of`` is the audit's.
+    ``duplicates`` are the files with the same content (nothing: they were not looked for), ``user``
+    is whom the image runs as.
     """
 
     layers: Sequence[Layer]
@@ -52,8 +64,11 @@ class Facts:
     packages: Mapping[str, Package]
     automatic: Set[str] | None
     recommends: bool
+    installed_in: Mapping[int, Set[str]]
     origin_of: Callable[[str], Origin]
     is_tool: Callable[[str], bool]
+    duplicates: Sequence[Duplicate]
+    user: str
 
 
 class Share(NamedTuple):
@@ -103,6 +118,18 @@ def share_of(file: Stored | WastedFile) -> Share:
 
 def shares_of(files: Iterable[Stored | WastedFile]) -> tuple[Share, ...]:
     return tuple(map(share_of, files))
+
+
+def top_of_origin(facts: Facts, path: str, below: str = "/") -> str:
+    """The outermost directory around ``path`` of the same origin, inside the directory ``below``
+    (ends with a slash); ``path`` itself where its own directory is of another."""
+    origin = facts.origin_of(path)
+    for directory in above(path):
+        inside = directory.startswith(below) and directory != "/"
+        if not inside or facts.origin_of(directory) != origin:
+            break
+        path = directory
+    return path
 
 
 def largest(files: Iterable[Stored | WastedFile]) -> tuple[str, ...]:

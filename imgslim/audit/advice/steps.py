@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from imgslim.audit.instructions import instruction
+from imgslim.audit.instructions import instruction, without_marks
 from imgslim.model import HistoryRow, Layer
 
 _KEYWORDS = frozenset(
@@ -38,8 +38,6 @@ _KEYWORDS = frozenset(
         "WORKDIR",
     )
 )
-_NOP = re.compile(r"^/bin/sh -c #\(nop\)\s+")
-_BUILDKIT = re.compile(r"\s+# buildkit\s*$")
 _SHELL = re.compile(
     r"^(?:\|\d+ (?:.*? )??)?/\S*?(?:sh|bash|ash|dash) (?:-o \S+ |-\S+ )*?-\w*c (?P<script>.*)$",
     re.DOTALL,
@@ -134,10 +132,8 @@ def _is_root(layers: Sequence[Layer], index: int, keyword: str) -> bool:
 
 def _parsed(created_by: str) -> tuple[str, str, bool]:
     """(keyword, the rest of the instruction, whether that is a script)."""
-    text = _BUILDKIT.sub("", created_by)
-    if _NOP.match(text):
-        text = _NOP.sub("", text)
-    else:
+    text, is_marked = without_marks(created_by)
+    if not is_marked:
         plain = text.removeprefix("RUN ")
         shell = _SHELL.match(plain)
         if shell:

@@ -68,6 +68,8 @@
       const before = parent.id === 0 ? "" : parent.path;
       const joint = before === "" || node.name.startsWith("/") ? "" : " › ";
       node.path = `${before}${joint}${node.name}`;
+      // Without the names of groups.
+      node.place = node.name.startsWith("/") ? `${parent.place ?? ""}${node.name}` : undefined;
     }
     return nodes;
   }
@@ -78,8 +80,14 @@
     return maps[by];
   }
 
-  const state = { by: data.by, root: 0, chosen: null, query: "" };
+  const state = { by: data.by, root: 0, chosen: null, query: "", paths: [], note: "" };
   const nodes = () => mapBy(state.by);
+
+  let placesOfTiles = null;
+  function places() {
+    placesOfTiles ??= new Map(mapBy("dir").filter((node) => !node.isRest).map((node) => [node.place, node]));
+    return placesOfTiles;
+  }
 
   function wayTo(node) {
     const way = [node];
@@ -98,11 +106,27 @@
     });
   }
 
+  // The paths without a tile of their own; the tiles that were found name the others.
+  function pathMatches(query, tiles) {
+    const told = new Set(tiles.map((node) => node.place));
+    return matchPaths(state.paths, query).filter((row) => !told.has(row.path));
+  }
+
+  // The tile of the map by directory that has the bytes of a path.
+  function tileAround(path) {
+    let found = path;
+    while (found && !places().has(found)) found = found.slice(0, found.lastIndexOf("/"));
+    const node = found ? places().get(found) : mapBy("dir")[0];
+    return node.below.find((below) => below.isRest) ?? node;
+  }
+
   // The ids of all that is to stay bright: what was found, what lies in it, and the way there.
   function brightIds() {
     if (!state.query) return null;
     const bright = new Set();
-    for (const found of matches(state.query)) {
+    const tiles = matches(state.query);
+    const around = state.by === "dir" ? pathMatches(state.query, tiles).map((row) => tileAround(row.path)) : [];
+    for (const found of new Set([...tiles, ...around])) {
       for (const node of wayTo(found)) bright.add(node.id);
       const open = [found];
       while (open.length) {
@@ -299,7 +323,7 @@
   // The nearest tile in a direction; sideways counts double.
   function step(dx, dy) {
     const tiles = view.data("tiles");
-    const from = tileOf(state.chosen ?? state.root);
+    const from = tileOf(state.chosen) ?? tileOf(state.root);
     const [x, y] = middle(from);
     let nearest = null;
     let least = Infinity;
@@ -331,11 +355,14 @@
     state.query = byId("search").value.trim();
     results.hidden = !state.query;
     if (state.query) {
-      const found = matches(state.query).sort((a, b) => b.size - a.size);
-      const said = found.length ? `${found.length.toLocaleString("en")} found` : "nothing found that has a tile of its own";
+      const tiles = matches(state.query);
+      const found = [...tiles, ...pathMatches(state.query, tiles)].sort((a, b) => b.size - a.size);
+      const said = found.length ? `${found.length.toLocaleString("en")} found` : "nothing found";
       const more = found.length > MOST_RESULTS ? `, the largest ${MOST_RESULTS}:` : "";
-      const shown = found.length ? found.slice(0, MOST_RESULTS).map(result) : foundElsewhere();
-      results.replaceChildren(element("p", said + more), ...shown);
+      const shown = found.slice(0, MOST_RESULTS).map((row) => (row.id === undefined ? pathResult(row) : result(row)));
+      const elsewhere = tiles.length ? [] : foundElsewhere();
+      const notes = state.note ? [element("p", state.note)] : [];
+      results.replaceChildren(element("p", said + more), ...notes, ...shown, ...elsewhere);
     }
     draw();
   }
@@ -362,6 +389,35 @@
     return button;
   }
 
+  function pathResult(row) {
+    const bytes = row.verdict ? `${sizeText(row.size)}, ${row.verdict}` : sizeText(row.size);
+    const onclick = () => {
+      if (state.by !== "dir") group("dir");
+      const node = tileAround(row.path);
+      if (node.below.length || node.parent < 0) go(node.id);
+      else go(node.parent, node.id);
+      byId("details").replaceChildren(element("b", row.path), ` ${bytes}, without a tile of its own: in ${node.path}`);
+      box.scrollIntoView({ block: "nearest" });
+    };
+    const button = element("button", "", { type: "button", onclick });
+    button.append(element("span", row.path), element("b", bytes));
+    return button;
+  }
+
+  // Unpacking takes a browser of 2023: Chrome 80, Firefox 113, Safari 16.4.
+  async function loadPaths() {
+    const { packed, shown, total } = data.paths;
+    const count = (number) => number.toLocaleString("en");
+    if (!("DecompressionStream" in window)) {
+      state.note = "This browser cannot unpack the list of all paths (DecompressionStream): only what has a tile is found.";
+    } else {
+      state.paths = await unpackPaths(packed);
+      if (shown < total) state.note = `Of ${count(total)} paths the ${count(shown)} largest are found.`;
+    }
+    if (state.query) search();
+    document.body.dataset.paths = "ready";
+  }
+
   view.addEventListener("click", (event, item) => {
     if (item?.datum?.id !== undefined) enter(item.datum);
   });
@@ -386,4 +442,5 @@
   new ResizeObserver(draw).observe(box);
   draw();
   document.body.dataset.ready = "true";
+  await loadPaths();
 })();
