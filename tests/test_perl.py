@@ -231,3 +231,24 @@ def test_what_a_source_starts() -> None:
     ]
     assert facts.starts_unknown
     assert "strict" not in facts.modules
+
+
+@pytest.mark.parametrize("level", [Level.BALANCED, Level.TIGHT])
+def test_an_embedded_perl_keeps_the_copies_that_only_it_finds(tmp_path: Path, level: Level) -> None:
+    base = "/usr/lib/x86_64-linux-gnu/perl-base"
+    library = "/usr/lib/x86_64-linux-gnu/libperl.so.5.36"
+    more: Mapping[str, str] = {f"{base}/strict.pm": "", f"{base}/Config.pm": CONFIG}
+    first, second = f"{base}/strict.pm", f"{PRIV}/strict.pm"
+    (tmp_path / "alone").mkdir()
+    alone = plan_of(tmp_path / "alone", "use strict;", level=level, more=more)
+    assert len({first, second} & {keep.entry.path for keep in alone.keeps}) == 1
+    (tmp_path / "both").mkdir()
+    source = "use strict;"
+    both = plan_of(
+        tmp_path / "both",
+        source,
+        level=level,
+        more={**more, library: "so"},
+        cmd=f"perl /app/main.pl {library}",
+    )
+    assert {first, second, library} <= {keep.entry.path for keep in both.keeps}

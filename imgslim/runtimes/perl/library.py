@@ -92,6 +92,14 @@ class Library:
                 yield self.need(entry.path, because)
             seen.add(name)
 
+    def copies(self, kept: KeptPaths, because: str) -> Iterator[Need]:
+        """The other copies of kept files of the core library: Debian's libperl does not look in
+        perl-base, where its program finds the first ones (its @INC, ``perl -V``)."""
+        names = {name for name, entry in self._core if entry.path in kept}
+        for name, entry in self._core:
+            if name in names and entry.path not in kept:
+                yield self.need(entry.path, because)
+
     def _is_plain(self, name: str) -> bool:
         if always().fullmatch(name) or any(p.files.fullmatch(name) for p in self._staying):
             return True

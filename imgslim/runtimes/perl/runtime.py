@@ -60,6 +60,7 @@ class PerlRuntime(Runtime):
         self._words: dict[str, str] = {}
         self._found: list[Finding] = []
         self._dynamic: dict[str, int] = {}
+        self._embedded = ""
 
     @cached_property
     def homes(self) -> tuple[PerlHome, ...]:
@@ -106,6 +107,8 @@ class PerlRuntime(Runtime):
         if not self.homes or not entry.is_file:
             return ()
         path = entry.path
+        if embeds(entry):
+            self._embedded = path
         if embeds(entry) or is_interpreter(self.world.rootfs, entry):
             return self._use(path)
         table = load_table("perl")["sources"]
@@ -148,6 +151,8 @@ class PerlRuntime(Runtime):
                 yield from self._source(entry, trust)
         yield from self._worded()
         yield from self._extending()
+        for library in self._libraries if self._embedded else ():
+            yield from library.copies(kept, self._embedded)
 
     def _source(self, entry: Entry, trust: _Trust) -> Iterator[Finding]:
         path = entry.path
