@@ -77,11 +77,12 @@ def _left_out(world: World, closure: NodeClosure, kept: KeptPaths) -> Iterator[P
             if entry.path not in kept:
                 parts[row.what if row is not None else "addons of other platforms"].append(entry)
     if world.choices.level is Level.TIGHT:
+        told = {entry.path for part in parts.values() for entry in part}
         for top in closure.packages:
             parts["modules that nothing loads"] += [
                 entry
                 for entry in closure.units.files.get(top, ())
-                if entry.path not in kept and not any(entry in part for part in parts.values())
+                if entry.path not in kept and entry.path not in told
             ]
     everything = [entry for part in parts.values() for entry in part]
     if everything:
