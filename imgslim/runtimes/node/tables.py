@@ -24,11 +24,16 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Spare:
-    """Dependencies of a package that it loads only to build or where a file of the app asks."""
+    """What a package loads only to build: dependencies by ``names``, its own files by ``paths``.
+    Not where one of ``files`` lies beside a package.json, nor unless its program is given one of
+    the words ``serves``, and a build left one of ``lists``."""
 
     package: str
     names: re.Pattern[str]
+    paths: re.Pattern[str]
     files: tuple[str, ...]
+    serves: tuple[str, ...]
+    lists: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,14 @@ def node_table() -> NodeTable:
             for row in table["left_out"]
         ),
         spare=tuple(
-            Spare(row["package"], any_of(row["dependencies"]), tuple(row["unless_files"]))
+            Spare(
+                row["package"],
+                any_of(row["dependencies"]),
+                any_of(row["paths"]),
+                tuple(row["unless_files"]),
+                tuple(row["serves"]),
+                tuple(row["lists"]),
+            )
             for row in table["spare"]
         ),
         brings=tuple((row["package"], any_of(row["packages"])) for row in table["brings"]),
