@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imgslim.choices import Level
-from tests.node_images import kept, manifest, modules, package, plan
+from tests.node_images import kept, manifest, modules, package, plan, problems
 from tests.worlds import File, Tree
 
 BEYOND_SAFE = pytest.mark.parametrize("level", [Level.BALANCED, Level.TIGHT])
@@ -142,3 +142,27 @@ def test_standalone_output_runs_with_what_was_copied_beside_it(tmp_path: Path) -
         found = kept(plan(tmp_path, tree, level=level))
         assert {"public/photo.png", ".next/static/chunks/main.js"} <= found
         assert {"node_modules/next/dist/server.js", "node_modules/sharp/index.js"} <= found
+
+
+def test_lock_files_say_what_is_for_development(tmp_path: Path) -> None:
+    lock = {"packages": {"": {}, "node_modules/d": {"dev": True}, "node_modules/a": {"dev": True}}}
+    hidden = {"packages": {"node_modules/e": {"dev": True}, "node_modules/x": {}}}
+    tree: dict[str, str | File] = {
+        "/app/package.json": manifest("app", devDependencies={"d": "1", "a": "1"}),
+        "/app/server.js": "require('a')",
+        "/app/package-lock.json": json.dumps(lock),
+        **package("a"),
+        **package("d"),
+    }
+    found = plan(tmp_path, tree)
+    assert "a/index.js" in modules(found), "what is reached stays whatever the lock says"
+    (text,) = problems(found, "unreached-npm-packages")
+    assert (
+        text
+        == "nothing that runs reaches d 1.0.0: all development dependencies by package-lock.json"
+    )
+    tree |= {"/app/node_modules/.package-lock.json": json.dumps(hidden), **package("e")}
+    (text,) = problems(plan(tmp_path, {**tree, **package("x")}), "unreached-npm-packages")
+    assert text.endswith(
+        "2 of them development dependencies by package-lock.json and .package-lock.json"
+    )

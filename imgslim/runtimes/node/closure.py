@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 
 from imgslim.choices import Level
 from imgslim.commands import join
 from imgslim.model import Entry, Finding, Group, Need
+from imgslim.runtimes.node.locks import development_packages
 from imgslim.runtimes.node.packages import is_third_party, package_name, read_json
 from imgslim.runtimes.node.programs import program_findings
 from imgslim.runtimes.node.reach import PackageClosure
@@ -25,6 +27,11 @@ _MENTIONED = re.compile(r"node_modules/((?:@[\w.-]+/)?[\w.-]+)")
 
 class NodeClosure(PackageClosure):
     """Packages and sources that are reached, and the needs that follow from them."""
+
+    @cached_property
+    def development(self) -> Mapping[str, str]:
+        """``locks.development_packages`` of the image."""
+        return development_packages(self.world.rootfs)
 
     def run_scope(self, directory: str, because: str) -> None:
         """A program of a package runs on the app in ``directory``: it may load all its sources,
