@@ -166,3 +166,25 @@ def test_lock_files_say_what_is_for_development(tmp_path: Path) -> None:
     assert text.endswith(
         "2 of them development dependencies by package-lock.json and .package-lock.json"
     )
+
+
+@BEYOND_SAFE
+def test_settings_that_a_build_records_name_no_packages(tmp_path: Path, level: Level) -> None:
+    record = 'self.__FILES = {"typescript": {"ignoreBuildErrors": false}}'
+    tree = {**app(), **package("typescript"), "/app/.next/required-server-files.js": record}
+    assert "typescript/index.js" not in modules(plan(tmp_path, tree, "npm", "start", level=level))
+    tree["/app/settings.js"] = "exports.compiler = 'typescript'"
+    assert "typescript/index.js" in modules(plan(tmp_path, tree, "npm", "start", level=level))
+
+
+def test_source_maps_stay_for_tsx(tmp_path: Path) -> None:
+    tree = {
+        "/app/package.json": manifest("app", dependencies={"a": "1", "tsx": "4"}),
+        "/app/main.ts": "import 'a'",
+        **package("a", {"index.js": "", "index.js.map": "{}"}),
+        **package("tsx"),
+    }
+    command = ("node", "--import", "tsx", "main.ts")
+    assert "a/index.js.map" in modules(plan(tmp_path, tree, *command))
+    del tree["/app/node_modules/tsx/package.json"], tree["/app/node_modules/tsx/index.js"]
+    assert "a/index.js.map" not in modules(plan(tmp_path, tree, *command))

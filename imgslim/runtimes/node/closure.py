@@ -110,7 +110,7 @@ class NodeClosure(PackageClosure):
         for value, line in facts.files:
             self._file_value(value, path, line, running=True)
         self._found += program_findings(self.world, path, facts.starts, own=own)
-        if own:
+        if own and posixpath.basename(path) not in node_table().records:
             self._strings(facts.strings.items(), path)
         if self._is_tight:
             self._keep_in_mind(facts, path)

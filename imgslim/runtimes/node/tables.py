@@ -59,6 +59,7 @@ class NodeTable:
     left_out: tuple[Left, ...]
     spare: tuple[Spare, ...]
     brings: tuple[tuple[str, re.Pattern[str]], ...]
+    records: frozenset[str]
     runtime_symbol: bytes
     smallest_runtime_bytes: int
     unread: tuple[str, ...]
@@ -112,6 +113,7 @@ def node_table() -> NodeTable:
             for row in table["spare"]
         ),
         brings=tuple((row["package"], any_of(row["packages"])) for row in table["brings"]),
+        records=frozenset(table["records"]["names"]),
         runtime_symbol=table["other_runtimes"]["symbol"].encode(),
         smallest_runtime_bytes=table["other_runtimes"]["smallest_bytes"],
         unread=tuple(table["mentions"]["skipped"]),
