@@ -13,11 +13,12 @@ import posixpath
 import struct
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Self, cast
 
 from imgslim.errors import ArchiveError
-from imgslim.model import Entry, Image, Kind, Layer, LayerBlob
+from imgslim.model import Entry, Image, Kind, Layer, LayerBlob, Traits, owned_by
 
 OnProgress = Callable[[str, int, int | None], None]
 """Called with a phase's name, its bytes done, and its bytes in all where that is known."""
@@ -33,6 +34,9 @@ MAX_HEADER_BYTES = 1 << 20
 
 MAX_PATH_BYTES = 4096
 """Linux's PATH_MAX: an engine cannot create a longer one."""
+
+_MODES = tuple(range(0o10000))
+"""So that entries share these numbers, of which Python makes a new one each time."""
 
 _PROGRESS_STEP = 512
 """Members between two reports of progress."""
@@ -282,28 +286,39 @@ def _entry(index: int, path: str, member: tarfile.TarInfo, start: int) -> Entry:
     kind = _KINDS.get(member.type)
     if kind is None:
         raise tarfile.ReadError(f"{path} is of the unknown type {member.type!r}")
+    return Entry(
+        path,
+        kind,
+        _MODES[member.mode & 0o7777],
+        member.size if kind is Kind.FILE else 0,
+        _shared_time(member.mtime if math.isfinite(member.mtime) else 0),
+        _traits(path, kind, member),
+        index,
+        member.offset_data - start,
+    )
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _shared_time(mtime: float) -> float:
+    """The same object for the many files that were written in one second."""
+    return mtime
+
+
+def _traits(path: str, kind: Kind, member: tarfile.TarInfo) -> Traits:
     target = ""
     if kind is Kind.SYMLINK:
         target = member.linkname
     elif kind is Kind.HARD_LINK:
         target = normalise(member.linkname)
-    is_file = kind is Kind.FILE
     is_device = kind is Kind.CHAR_DEVICE or kind is Kind.BLOCK_DEVICE
-    headers = member.pax_headers
-    data_offset = member.offset_data - start
-    return Entry(
-        path,
-        kind,
-        member.mode & 0o7777,
+    xattrs = _xattrs(member.pax_headers) if member.pax_headers else ()
+    if not (target or is_device or xattrs or member.sparse is not None):
+        return owned_by(member.uid, member.gid)
+    return Traits(
         member.uid,
         member.gid,
-        member.size if is_file else 0,
-        member.mtime if math.isfinite(member.mtime) else 0,
         target,
-        _xattrs(headers) if headers else (),
-        index,
-        data_offset if is_file else -1,
-        (index, data_offset),
+        xattrs,
         (member.devmajor, member.devminor) if is_device else (0, 0),
         None if member.sparse is None else _sparse_map(path, member),
     )

@@ -8,7 +8,7 @@ the targets of links, and every path carries the reason that first asked for it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from imgslim.databases import with_databases
@@ -71,8 +71,8 @@ def build_plan(
     keeps, about_moves = _arranged(closure, runtimes)
     keeps, about_databases = with_databases(world, keeps)
     kept = {path for keep in keeps for path in (keep.entry.path, keep.moved_from)}
-    dropped = (entry for path, entry in sorted(entries.items()) if path not in kept)
-    drops = tuple(Drop(entry, origin_of(entry.path)) for entry in dropped)
+    dropped = (path for path in sorted(entries) if path not in kept)
+    drops = tuple(Drop(entries[path], origin_of(path)) for path in dropped)
     doubts = find_doubts(world, closure.kept, started, runtimes, origin_of)
     verdicts = (problem for runtime in runtimes for problem in runtime.conclude(closure))
     keeps, about_strips = plan_strips(world, keeps)
@@ -145,11 +145,16 @@ class Closure:
         return (keep.entry for keep in tuple(self.kept.values()))
 
     @property
+    def all_shown(self) -> bool:
+        return not self._fresh
+
+    @property
     def problems(self) -> Iterable[Problem]:
         return self._problems.values()
 
     def add(self, findings: Iterable[Finding]) -> None:
-        self._queue.extend(findings)
+        for finding in findings:
+            self._take(finding)
 
     def close(self, *batches: Iterable[Finding]) -> None:
         """Add the batches one after the other, each with all that it brings; then settle."""
@@ -307,17 +312,16 @@ def user_needs(world: World, origin_of: Classifier) -> Iterator[Need]:
     A directory that holds something comes along as the parent of what is kept in it; it is asked
     for by itself when it is empty or has an owner or mode that a fresh one would not have.
     """
-    origins = {path: origin_of(path) for path in world.rootfs.entries}
-    for path, origin in origins.items():
+    for path, entry in world.rootfs.entries.items():
+        origin = origin_of(path)
         if origin.kind is not OriginKind.USER or path == "/":
             continue
-        entry = world.rootfs.entries[path]
         reason = origin.unit or "files that no package put there"
         if not entry.is_directory:
             yield Need(path, Group.APP, reason, "<user>", optional=True)
             if entry.is_symlink:
-                yield from _behind_link(world, path, origins)
-        elif not world.rootfs.children(path) or not _is_plain(entry):
+                yield from _behind_link(world, path, origin_of)
+        elif not world.rootfs.children_paths(path) or not _is_plain(entry):
             yield Need(path, Group.DIRECTORY, "directories that no package made", "<user>")
 
 
@@ -325,13 +329,13 @@ def _is_plain(entry: Entry) -> bool:
     return (entry.uid, entry.gid, entry.mode) == (0, 0, 0o755)
 
 
-def _behind_link(world: World, path: str, origins: Mapping[str, Origin]) -> Iterator[Need]:
+def _behind_link(world: World, path: str, origin_of: Classifier) -> Iterator[Need]:
     """A user's link to a package's directory stands for what the packages put there."""
     target = world.rootfs.lookup(path)
     if target is None or not target.is_directory or target.path.count("/") < _OWN_TREE_DEPTH:
         return
     for entry in world.rootfs.walk(target.path):
-        if origins[entry.path].kind is OriginKind.PACKAGE:
+        if origin_of(entry.path).kind is OriginKind.PACKAGE:
             yield Need(entry.path, Group.PACKAGE, f"behind the link {path}", path, optional=True)
 
 

@@ -54,9 +54,10 @@ class _Claims:
             if claim.scope is Scope.TREE:
                 self._trees.setdefault(claim.path, claim.origin)
 
-    def find(self, path: str) -> Origin | None:
+    def find(self, path: str, directory: str) -> Origin | None:
+        """The origin of a path that lies in ``directory`` ("": the root)."""
         exact = self._exact.get(path)
-        return exact if exact is not None else self._around(path.rpartition("/")[0])
+        return exact if exact is not None else self._around(directory)
 
     def _around(self, directory: str) -> Origin | None:
         if directory not in self._inside:
@@ -77,52 +78,62 @@ class _Classifier:
         self._generated = _Claims(generated)
         self._after = _Claims([*claims, *generated, *_toolchain_claims(world)])
         self._known: dict[str, Origin] = {}
+        self._distributions: dict[str, Origin] = {}
         packages = world.packages.packages.values()
         self._package_origins = {p.key: Origin(OriginKind.PACKAGE, p.key) for p in packages}
         self._conffiles = {path for package in packages for path in package.conffiles}
         self._database_layers: dict[str, int] = {}
 
     def origin(self, path: str) -> Origin:
-        known = self._known.get(path)
-        if known is None:
-            known = self._known[path] = self._find(path)
-        return known
+        """Only what takes its time to find is remembered: there may be a million files."""
+        return self._known.get(path) or self._find(path, path.rpartition("/")[0])
 
-    def _find(self, path: str) -> Origin:
-        before = self._before.find(path)
+    def _find(self, path: str, directory: str) -> Origin:
+        before = self._before.find(path, directory)
         if before is not None:
             return before
-        entry = self._rootfs.get(path)
         package = self._world.packages.owner(path)
         if package is not None:
-            return self._of_package(package, entry)
+            return self._of_package(package, self._rootfs.get(path))
         distribution = self._world.packages.distribution_owner(path)
         if distribution is not None:
-            return Origin(OriginKind.DISTRIBUTION, distribution.key)
-        return (
-            self._after.find(path)
-            or self._of_bytecode(path, entry)
-            or self._of_directory(path, entry)
-            or _USER
-        )
+            return self._of_distribution(distribution.key)
+        after = self._after.find(path, directory)
+        if after is not None:
+            return after
+        entry = self._rootfs.get(path)
+        return self._of_bytecode(path, entry) or self._of_directory(path, entry) or _USER
+
+    def _of_distribution(self, key: str) -> Origin:
+        origin = self._distributions.get(key)
+        if origin is None:
+            origin = self._distributions[key] = Origin(OriginKind.DISTRIBUTION, key)
+        return origin
 
     def _of_package(self, package: Package, entry: Entry | None) -> Origin:
-        if entry is None or not entry.is_file or not self._is_changed(package, entry):
-            return self._package_origins[package.key]
-        # Alpine's packages ship /etc/passwd and the like, which other packages' scripts change
-        changed = Origin(OriginKind.USER, f"changed from {package.key}")
-        return self._generated.find(entry.path) or changed
+        shipped = self._package_origins[package.key]
+        if entry is None or not entry.is_file or not self._may_differ(package, entry):
+            return shipped
+        origin = shipped
+        if self._is_changed(package, entry):
+            # Alpine's packages ship /etc/passwd and the like, which other packages' scripts change
+            changed = Origin(OriginKind.USER, f"changed from {package.key}")
+            generated = self._generated.find(entry.path, entry.path.rpartition("/")[0])
+            origin = generated or changed
+        self._known[entry.path] = origin
+        return origin
+
+    def _may_differ(self, package: Package, entry: Entry) -> bool:
+        """Configuration files are always compared with the shipped ones; others only where a layer
+        above the package's own record rewrote them: reading every file of the image would cost too
+        much, and a squashed image has one layer."""
+        return entry.path in self._conffiles or entry.layer_index > self._layer_of(package)
 
     def _is_changed(self, package: Package, entry: Entry) -> bool:
-        """A file that differs from the shipped one. Configuration files are always compared;
-        others only where a layer above the package's own record rewrote them: reading every file
-        of the image would cost too much, and a squashed image has one layer."""
-        is_conffile = entry.path in self._conffiles
-        if not is_conffile and entry.layer_index <= self._layer_of(package):
-            return False
+        """Whether a file differs from the shipped one."""
         shipped = package.checksums.get(entry.path)
         if shipped is None:
-            return not is_conffile
+            return entry.path not in self._conffiles
         algorithm, digest = shipped
         content = self._rootfs.read_bytes(entry)
         return hashlib.new(algorithm, content, usedforsecurity=False).hexdigest() != digest
@@ -153,13 +164,14 @@ class _Classifier:
     def _of_directory(self, path: str, entry: Entry | None) -> Origin | None:
         if entry is None or not entry.is_directory:
             return None
-        prefix = "" if path == "/" else path
         first: Origin | None = None
-        for name in self._rootfs.children(path):
-            origin = self.origin(f"{prefix}/{name}")
+        for inside in self._rootfs.children_paths(path):
+            origin = self.origin(inside)
             if origin.kind not in _INHERITED:
-                return None
+                first = None
+                break
             first = first or origin
+        self._known[path] = first or _USER
         return first
 
 

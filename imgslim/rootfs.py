@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from imgslim.errors import ArchiveError
 from imgslim.globs import glob_regex, split_pattern
 from imgslim.layers import AUFS_METADATA_PREFIX, FileSlice
-from imgslim.model import Entry, Kind, Layer, LayerBlob
+from imgslim.model import Entry, Kind, Layer, LayerBlob, owned_by
 
 MAX_LINKS = 40
 """Links on one way before it counts as a loop (Linux: MAXSYMLINKS, path_resolution(7))."""
@@ -46,10 +46,11 @@ class Rootfs:
         self._blobs = blobs
         self._windows: dict[int, FileSlice] = {}
         self._children: dict[str, list[str]] = {}
-        for path in sorted(entries):
+        for path in entries:
             if path != "/":
-                parent, _, name = path.rpartition("/")
-                self._children.setdefault(parent or "/", []).append(name)
+                self._children.setdefault(path.rpartition("/")[0] or "/", []).append(path)
+        for paths in self._children.values():
+            paths.sort()
 
     @classmethod
     def of_layers(cls, layers: Sequence[Layer]) -> Rootfs:
@@ -89,6 +90,11 @@ class Rootfs:
 
     def children(self, path: str) -> Sequence[str]:
         """The names in a directory, sorted; empty for anything else."""
+        cut = 1 if path == "/" else len(path) + 1
+        return [child[cut:] for child in self._children.get(path, ())]
+
+    def children_paths(self, path: str) -> Sequence[str]:
+        """The same as paths."""
         return self._children.get(path, ())
 
     def walk(self, top: str) -> Iterator[Entry]:
@@ -97,9 +103,7 @@ class Rootfs:
         while pending:
             path = pending.pop()
             yield self.entries[path]
-            if names := self._children.get(path):
-                prefix = "" if path == "/" else path
-                pending.extend(f"{prefix}/{name}" for name in reversed(names))
+            pending.extend(reversed(self._children.get(path, ())))
 
     def resolve(self, path: str, *, base: str = "/", follow_last: bool = True) -> Resolved:
         """Follow ``path`` (relative ones from ``base``) through all links, inside the image.
@@ -228,12 +232,11 @@ def merge_layers(layers: Iterable[Layer]) -> dict[str, Entry]:
 
 
 class Merge:
-    """The tree while layers are applied to it, with the names in each directory: ``entries``."""
+    """The tree while layers are applied to it, with the paths in each directory: ``entries``."""
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
-        self._names: dict[str, set[str]] = {}
-        self._names["/"] = set()
+        self._inside: dict[str, dict[str, None]] = {"/": {}}
         self._put(_implicit_directory("/", 0))
 
     def apply(self, layer: Layer) -> None:
@@ -241,9 +244,9 @@ class Merge:
             self._hide(layer)
         for entry in layer.entries:
             self._add(entry)
-        for name in [n for n in self._names["/"] if n.startswith(AUFS_METADATA_PREFIX)]:
+        for path in [p for p in self._inside["/"] if p.startswith(f"/{AUFS_METADATA_PREFIX}")]:
             # Old layers keep the targets of hard links in /.wh..wh.plnk; they are no files.
-            self._remove(f"/{name}")
+            self._remove(path)
 
     def _hide(self, layer: Layer) -> None:
         """Remove what the layer deletes of those below, before its own members come.
@@ -253,8 +256,8 @@ class Merge:
         own = {entry.path for entry in layer.entries}
         for path in layer.opaques:
             directory = self._resolve_directory(path, own)
-            for name in tuple(self._names.get(directory or "/", ())):
-                self._remove(f"{directory}/{name}")
+            for inside in tuple(self._inside.get(directory or "/", ())):
+                self._remove(inside)
         for path in layer.whiteouts:
             parent, _, name = path.rpartition("/")
             self._remove(f"{self._resolve_directory(parent, own)}/{name}")
@@ -327,22 +330,21 @@ class Merge:
             self._put(_implicit_directory(directory, layer_index))
 
     def _put(self, entry: Entry) -> None:
-        self.entries[entry.path] = entry
-        if entry.path != "/":
-            parent, _, name = entry.path.rpartition("/")
-            self._names.setdefault(parent or "/", set()).add(name)
+        path = entry.path
+        self.entries[path] = entry
+        if path != "/":
+            self._inside.setdefault(path.rpartition("/")[0] or "/", {})[path] = None
 
     def _remove(self, path: str) -> None:
         """Remove ``path`` and all below it; nothing happens where nothing is."""
         if path not in self.entries:
             return
-        parent, _, name = path.rpartition("/")
-        self._names[parent or "/"].discard(name)
+        del self._inside[path.rpartition("/")[0] or "/"][path]
         pending = [path]
         while pending:
             path = pending.pop()
             del self.entries[path]
-            pending.extend(f"{path}/{child}" for child in self._names.pop(path, ()))
+            pending.extend(self._inside.pop(path, ()))
 
 
 def _damaged(entry: Entry, why: str) -> ArchiveError:
@@ -356,10 +358,9 @@ def _implicit_directory(path: str, layer_index: int) -> Entry:
         path=path,
         kind=Kind.DIRECTORY,
         mode=_IMPLICIT_PARENT_MODE,
-        uid=0,
-        gid=0,
         size_bytes=0,
         mtime=0,
+        traits=owned_by(0, 0),
         layer_index=layer_index,
-        inode=(layer_index, -1),
+        data_offset=-1,
     )

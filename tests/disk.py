@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from imgslim.model import Entry, ImageConfig, Kind, Platform
+from imgslim.model import Entry, ImageConfig, Kind, Platform, Traits
 from imgslim.rootfs import Rootfs
 from imgslim.world import PackageIndex, World
 
@@ -69,11 +69,13 @@ def _entry(path: str, file: Path) -> Entry:
         path=path,
         kind=kind,
         mode=stat.S_IMODE(status.st_mode),
-        uid=status.st_uid,
-        gid=status.st_gid,
         size_bytes=status.st_size if kind is Kind.FILE else 0,
         mtime=status.st_mtime,
-        link_target=str(file.readlink()) if kind is Kind.SYMLINK else "",
-        data_offset=0,
-        inode=(status.st_dev, status.st_ino),
+        traits=Traits(
+            status.st_uid,
+            status.st_gid,
+            link_target=str(file.readlink()) if kind is Kind.SYMLINK else "",
+        ),
+        layer_index=status.st_dev,
+        data_offset=status.st_ino,
     )

@@ -8,7 +8,7 @@ import os
 import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 from imgslim.archive.layers import Member, Part, split_layers
 from imgslim.archive.members import header
 from imgslim.errors import ArchiveError
-from imgslim.model import Entry, Group, Keep, Kind
+from imgslim.model import Entry, Group, Keep, Kind, Traits
 from imgslim.pipeline import analyze, expect, open_world, verify
 from imgslim.rootfs import Rootfs
 from imgslim.world import PackageIndex
@@ -29,12 +29,16 @@ from tests.worlds import MTIME, Dir, File, Link, Tree
 
 def facts(entries: Mapping[str, Entry]) -> dict[str, Entry]:
     """What of entries is the image's own, not where it lies."""
-    blank: dict[str, Any] = {"layer_index": 0, "data_offset": 0, "inode": (0, 0), "sparse": None}
-    return {path: replace(entry, **blank) for path, entry in entries.items()}
+    return {
+        path: replace(
+            entry, layer_index=0, data_offset=0, traits=replace(entry.traits, sparse=None)
+        )
+        for path, entry in entries.items()
+    }
 
 
 def partners(entries: Mapping[str, Entry]) -> set[tuple[str, ...]]:
-    groups: dict[tuple[int, int], list[str]] = {}
+    groups: dict[int, list[str]] = {}
     for path, entry in sorted(entries.items()):
         if not entry.is_directory:
             groups.setdefault(entry.inode, []).append(path)
@@ -100,9 +104,11 @@ def test_a_sparse_file_comes_in_full(tmp_path: Path) -> None:
 
 
 def keep_of(path: str, group: Group = Group.APP, **entry: Any) -> Keep:
-    facts: dict[str, Any] = {"kind": Kind.FILE, "mode": 0o644, "uid": 0, "gid": 0, "mtime": 1}
-    facts |= {"size_bytes": 0, "inode": (0, hash(path))} | entry
-    return Keep(Entry(path=path, **facts), group, "reason", "<test>")
+    facts: dict[str, Any] = {"kind": Kind.FILE, "mode": 0o644, "size_bytes": 0, "mtime": 1}
+    facts |= {"data_offset": abs(hash(path))} | entry
+    names = {field.name for field in fields(Traits)} & facts.keys()
+    traits = Traits(**({"uid": 0, "gid": 0} | {name: facts.pop(name) for name in names}))
+    return Keep(Entry(path=path, traits=traits, **facts), group, "reason", "<test>")
 
 
 @pytest.mark.parametrize(
@@ -181,10 +187,10 @@ def test_layers_are_cut_by_reason() -> None:
 def test_names_of_one_file_share_a_layer_unless_one_gets_other_content() -> None:
     root = keep_of("/", Group.DIRECTORY, kind=Kind.DIRECTORY)
     names = [
-        keep_of("/a", Group.APP, inode=(0, 512)),
-        keep_of("/b", Group.RUNTIME, inode=(0, 512)),
-        keep_of("/bb", Group.APP, inode=(0, 512)),
-        replace(keep_of("/c", Group.APP, inode=(0, 512)), content=b"cut"),
+        keep_of("/a", Group.APP, data_offset=512),
+        keep_of("/b", Group.RUNTIME, data_offset=512),
+        keep_of("/bb", Group.APP, data_offset=512),
+        replace(keep_of("/c", Group.APP, data_offset=512), content=b"cut"),
     ]
     (low, high) = split_layers([root, *names], PackageIndex())
     links = [(member.keep.entry.path, member.link_to) for member in low.members]

@@ -110,7 +110,7 @@ def members_of(keeps: Iterable[Keep]) -> Iterator[Member]:
         yield Member(keep, "" if known == path else known)
 
 
-_File = tuple[tuple[int, int], bytes | None]
+_File = tuple[int, bytes | None]
 
 
 def _file(keep: Keep) -> _File:

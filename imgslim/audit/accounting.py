@@ -110,9 +110,9 @@ class Bookkeeper:
 
     def _enter(self, entry: Entry, names: tuple[str, ...]) -> None:
         path, owner, origin = self._stands_for(entry, names)
-        directory = path.rpartition("/")[0]
+        directory = path[: path.rfind("/")]
         kind = self._kinds.of(path, directory, owner, origin)
-        verdict = self._fate.verdict(path, entry)
+        verdict = self._fate.verdict(path, names)
         size = entry.size_bytes
         key = (entry.layer_index, directory or "/", owner, *kind, verdict)
         kept = 0
@@ -126,20 +126,21 @@ class Bookkeeper:
             self._add(key, size, 1, path)
         if entry.layer_index >= self._base_count:
             self._own.append(Stored(entry, path, owner, *kind, verdict))
-        self._rank((size, path, entry.layer_index, owner, kind, verdict, kept))
+        if len(self._largest) < self._max_files or size > self._largest[0][0]:
+            self._rank((size, path, entry.layer_index, owner, kind, verdict, kept))
 
     def _stands_for(self, entry: Entry, names: tuple[str, ...]) -> tuple[str, str, Origin]:
         """The name under which a file counts, its owner and origin: of hard links one that a
         package owns, or one outside of caches, which hold links to what was installed of them."""
-        found = []
-        for path in names:
-            if self._is_inside(path):
-                origin = self._origin_of(path)
-                owner = self._ownership.owner(path, path.rpartition("/")[0], entry, origin)
-                found.append((path, owner, origin))
-        if len(found) == 1:
-            return found[0]
+        if len(names) == 1:
+            return self._owned(names[0], entry)
+        found = [self._owned(path, entry) for path in names if self._is_inside(path)]
         return min(found, key=lambda one: (not one[1], one[2].kind is OriginKind.CACHE, one[0]))
+
+    def _owned(self, path: str, entry: Entry) -> tuple[str, str, Origin]:
+        origin = self._origin_of(path)
+        owner = self._ownership.owner(path, path[: path.rfind("/")], entry, origin)
+        return path, owner, origin
 
     def _add(self, key: _Key, size: int, count: int, path: str) -> None:
         total = self._sums.get(key)
@@ -155,5 +156,5 @@ class Bookkeeper:
     def _rank(self, row: _Ranked) -> None:
         if len(self._largest) < self._max_files:
             heappush(self._largest, row)
-        elif row[0] > self._largest[0][0]:
+        else:
             heapreplace(self._largest, row)

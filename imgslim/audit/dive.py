@@ -63,7 +63,7 @@ def count_as_dive(layers: Sequence[Layer], asked: Set[str]) -> DiveCount:
         end = None if missing is None else _order_of_whiteout(missing)
         if missing is not None:
             stops.add(missing)
-        leaves = _leaves(layer)
+        leaves = _leaves(layer, asked if end is None else None)
         for path, size in leaves:
             if end is not None and _order(path) >= end:
                 unread.add(path)
@@ -83,13 +83,15 @@ def count_as_dive(layers: Sequence[Layer], asked: Set[str]) -> DiveCount:
     return DiveCount(found, frozenset(unread | stops))
 
 
-def _leaves(layer: Layer) -> Iterator[tuple[str, int]]:
-    """The paths of a layer with nothing below them and their sizes, whiteouts left out. Of a path
-    that it holds twice, the last one's."""
+def _leaves(layer: Layer, asked: Set[str] | None) -> Iterator[tuple[str, int]]:
+    """The paths of a layer with nothing below them and their sizes, whiteouts left out; of them
+    those that are ``asked`` (None: all). Of a path that it holds twice, the last one's."""
     parents = _parents_in(layer)
     last: dict[str, int] = {}
     for entry in layer.entries:
         path = entry.path
+        if asked is not None and path not in asked:
+            continue
         if path not in parents and _UNSEEN not in path and path != "/":
             last[path] = entry.size_bytes if entry.kind is Kind.FILE else 0
     for path in layer.opaques:

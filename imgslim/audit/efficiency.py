@@ -62,15 +62,13 @@ def measure_efficiency(layers: Sequence[Layer], names: Names) -> Efficiency:
 
 
 def _asked(layers: Sequence[Layer], names: Names) -> Set[str]:
-    """The paths at which dive may count otherwise: those of several members, of whiteouts, and of
-    hidden files."""
-    seen: set[str] = set()
+    """The paths at which dive may count otherwise, and some more: those of several members, of
+    whiteouts, and of hidden files."""
     asked = {path for layer in layers for path in layer.whiteouts}
+    in_tree = names.entries.get
     for layer in layers:
-        for entry in layer.entries:
-            if entry.path in seen or (entry.is_file and not names.of(entry)):
-                asked.add(entry.path)
-            seen.add(entry.path)
+        # What is in the tree as its layer has it is the last member of its path.
+        asked.update([e.path for e in layer.entries if in_tree(e.path) is not e])
     return asked
 
 

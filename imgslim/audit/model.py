@@ -31,6 +31,8 @@ class Verdict(StrEnum):
     UNDECIDED = "undecided"
     HIDDEN = "hidden"
 
+    __hash__ = str.__hash__  # as for Kind
+
 
 @dataclass(frozen=True, slots=True)
 class Weight:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from imgslim.audit.model import Verdict
 from imgslim.model import Entry, Plan
@@ -23,19 +23,19 @@ class Fate:
     def __init__(self, plan: Plan | None) -> None:
         self._has_plan = plan is not None
         keeps = () if plan is None else plan.keeps
-        files = [keep for keep in keeps if keep.entry.is_file]
-        self._kept = {keep.entry.inode for keep in files}
+        self._kept = {} if plan is None else plan.by_source
         self._smaller = {
             keep.entry.inode: keep.size_bytes
-            for keep in files
+            for keep in keeps
             if keep.size_bytes < keep.entry.size_bytes
         }
         problems = () if plan is None else plan.problems
         self._doubted = {path for problem in problems for path in problem.left_out}
 
-    def verdict(self, path: str, entry: Entry) -> Verdict:
-        """That on a file of the merged tree; a hard link is needed when any of its names is."""
-        if entry.inode in self._kept:
+    def verdict(self, path: str, names: Iterable[str]) -> Verdict:
+        """That on a file of the merged tree that counts as ``path``: needed when any of its names
+        is."""
+        if path in self._kept or not self._kept.keys().isdisjoint(names):
             return Verdict.NEEDED
         if not self._has_plan or path in self._doubted:
             return Verdict.UNDECIDED

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from imgslim.model import Entry, Kind, Layer
 from imgslim.rootfs import Rootfs
 
-Inode = tuple[int, int]
+Inode = int
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,13 @@ class Names:
 
     def of(self, stored: Entry) -> tuple[str, ...]:
         """All names of a stored file, sorted; none for one that later layers hide."""
-        inode = stored.inode
-        if inode in self.several:
-            return self.several[inode]
+        several = self.several.get(stored.inode)
+        if several is not None:
+            return several
         # A path that the tree has as another file, and no other name: hidden.
         found = self.entries.get(stored.path)
-        return (stored.path,) if found is not None and found.inode == inode else ()
+        is_there = found is stored or (found is not None and found.inode == stored.inode)
+        return (stored.path,) if is_there else ()
 
 
 def stored_files(layers: Sequence[Layer]) -> Iterator[Entry]:
@@ -49,7 +50,7 @@ def find_names(layers: Sequence[Layer], rootfs: Rootfs) -> Names:
         for entry in layer.entries:
             if entry.kind is Kind.FILE:
                 found = entries.get(entry.path)
-                if found is None or found.inode != entry.inode:
+                if found is not entry and (found is None or found.inode != entry.inode):
                     moved.add(entry.inode)
             elif entry.kind is Kind.HARD_LINK:
                 linked = entries.get(rootfs.canonical(entry.path))

@@ -51,7 +51,7 @@ def lay_over(image: Image, rootfs: Rootfs, plan: Plan, base: Base) -> Overlay:
     """
     check_fit(image, plan, base.image, base.rootfs)
     held = held_paths(rootfs, plan.keeps, base.rootfs)
-    keeps = {keep.entry.path: keep for keep in plan.keeps}
+    keeps = plan.by_path
     copied = with_parents(path for path in keeps if path not in held)
     left = tuple(keep for path, keep in keeps.items() if path in copied or path == "/")
     replaced = (path for path in copied if path in base.rootfs.entries)

@@ -102,7 +102,7 @@ def _source_of(path: str) -> str:
 
 
 def _linked(wanted: Iterable[Entry]) -> Iterator[list[str]]:
-    names: dict[tuple[int, int], list[str]] = {}
+    names: dict[int, list[str]] = {}
     for entry in wanted:
         if entry.is_file:
             names.setdefault(entry.inode, []).append(entry.path)

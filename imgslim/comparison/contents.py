@@ -11,7 +11,7 @@ from imgslim.model import Entry, Layer
 
 _PIECE_BYTES = 1 << 20
 
-_Inodes = tuple[tuple[int, int], tuple[int, int]]
+_Inodes = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)

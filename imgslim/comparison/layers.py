@@ -54,7 +54,7 @@ def _files(layer: Layer, side: Side, scope: Scope) -> list[Entry]:
     return [entry for entry in files if side.rootfs.canonical(entry.path) in scope]
 
 
-def _side(layer: Layer, files: Iterable[Entry], alive: Container[tuple[int, int]]) -> LayerSide:
+def _side(layer: Layer, files: Iterable[Entry], alive: Container[int]) -> LayerSide:
     size_bytes = hidden_bytes = 0
     for entry in files:
         size_bytes += entry.size_bytes

@@ -50,7 +50,7 @@ def compare_paths(
 def counted_sizes(entries: Tree, other: Tree) -> dict[str, int]:
     """The bytes of each file, those of several names at one of them: the first that is a file in
     the ``other`` tree, too, so that a name that comes or goes brings or takes nothing."""
-    chosen: dict[tuple[int, int], tuple[bool, str]] = {}
+    chosen: dict[int, tuple[bool, str]] = {}
     for path, entry in entries.items():
         if entry.is_file:
             rank = (not _is_file_in(other, path), path)
@@ -102,8 +102,8 @@ def _link_details(before: Tree, after: Tree) -> dict[str, tuple[Detail, ...]]:
     return details
 
 
-def _names(entries: Tree, paths: Iterable[str]) -> dict[tuple[int, int], list[str]]:
-    names: dict[tuple[int, int], list[str]] = {}
+def _names(entries: Tree, paths: Iterable[str]) -> dict[int, list[str]]:
+    names: dict[int, list[str]] = {}
     for path in sorted(paths):
         names.setdefault(entries[path].inode, []).append(path)
     return names

@@ -165,7 +165,7 @@ def _reading_order(copy: PlainCopy) -> tuple[int, str, bool, str]:
 def _gather(kept: Kept, draft: Draft) -> Gathered:
     loose = [keep for keep in draft.loose if is_shell_word(keep.entry.path)]
     loose.sort(key=lambda keep: keep.entry.path)
-    units: dict[tuple[int, int] | str, list[Entry]] = {}
+    units: dict[int | str, list[Entry]] = {}
     for entry in (keep.entry for keep in loose):
         key = entry.inode if entry.is_file and kept.is_linked(entry) else entry.path
         units.setdefault(key, []).append(entry)

@@ -49,7 +49,7 @@ class Kept:
 
     rootfs: Rootfs
     keeps: dict[str, Keep]
-    linked: frozenset[tuple[int, int]]
+    linked: frozenset[int]
     torn: frozenset[str]
     hidden: tuple[str, ...]
     mounted_files: frozenset[str]
@@ -70,7 +70,7 @@ class Kept:
         by_path = {keep.entry.path: keep for keep in keeps}
         files = [keep.entry for keep in by_path.values() if keep.entry.is_file]
         counts = Counter(entry.inode for entry in files)
-        names: dict[tuple[int, int], list[str]] = {}
+        names: dict[int, list[str]] = {}
         for entry in files:
             if counts[entry.inode] > 1:
                 names.setdefault(entry.inode, []).append(entry.path)

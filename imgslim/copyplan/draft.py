@@ -97,7 +97,7 @@ def tree_contents(kept: Kept, path: str) -> tuple[Content, ...]:
 def contents_of(keeps: Sequence[Keep]) -> tuple[Content, ...]:
     """Count files by reason; directories and links speak only where there is no file."""
     counts: dict[tuple[Group, str], list[int]] = {}
-    inodes: set[tuple[int, int]] = set()
+    inodes: set[int] = set()
     for keep in [keep for keep in keeps if keep.entry.is_file] or keeps:
         row = counts.setdefault((keep.group, keep.reason), [0, 0])
         row[0] += keep.entry.is_file

@@ -108,8 +108,8 @@ class _Search:
     def files(self, on_progress: OnProgress | None) -> Iterator[Finding]:
         """Findings by name and by contents: in the tree, then in what later layers took away."""
         rootfs = self._world.rootfs
-        alive = [entry for entry in rootfs.entries.values() if entry.is_file]
-        alive = [entry for entry in self._once(alive) if not self._is_skipped(entry)]
+        files = (entry for entry in rootfs.entries.values() if entry.is_file)
+        alive = [entry for entry in self._once(files) if not self._is_skipped(entry)]
         dead = [entry for entry in dead_files(self._layers, rootfs) if self._is_looked_at(entry)]
         total, done = sum(entry.size_bytes for entry in (*alive, *dead)), 0
         gone: list[Finding] = []
@@ -129,7 +129,7 @@ class _Search:
 
     def _once(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """The files to look at, of hard links one: one whose name says something, if there is."""
-        seen: set[tuple[int, int]] = set()
+        seen: set[int] = set()
         wanted = [entry for entry in entries if self._is_looked_at(entry)]
         for entry in sorted(wanted, key=lambda entry: not is_candidate(entry)):
             if entry.inode not in seen:

@@ -19,7 +19,7 @@ Tell = Callable[[DirtKind, Entry, str, int], Finding]
 def find_privileged(rootfs: Rootfs, tell: Tell) -> Iterator[Finding]:
     """setuid and setgid programs (execve(2): the bits count for executables) and those with file
     capabilities; of hard links the first path."""
-    seen: set[tuple[int, int]] = set()
+    seen: set[int] = set()
     found = [entry for entry in rootfs.entries.values() if _is_privileged(entry)]
     for entry in sorted(found, key=lambda entry: entry.path):
         if entry.inode in seen:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from imgslim.model import Entry, Kind, Layer
 from imgslim.rootfs import Merge, Rootfs
 
-Inode = tuple[int, int]
+Inode = int
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,16 @@ class Life:
 def dead_files(layers: Iterable[Layer], rootfs: Rootfs) -> list[Entry]:
     """The stored regular files that no path of the merged tree has any more, as their layer has
     them."""
-    alive = {entry.inode for entry in rootfs.entries.values() if entry.is_file}
-    return [
+    tree = rootfs.entries
+    elsewhere = [
         entry
         for layer in layers
         for entry in layer.entries
-        if entry.kind is Kind.FILE and entry.inode not in alive
+        if entry.kind is Kind.FILE and tree.get(entry.path) is not entry
     ]
+    wanted = {entry.inode for entry in elsewhere}
+    alive = {e.inode for e in tree.values() if e.is_file and e.inode in wanted} if wanted else ()
+    return [entry for entry in elsewhere if entry.inode not in alive]
 
 
 def lives_of(layers: Sequence[Layer], dead: Iterable[Entry]) -> Mapping[Inode, Life]:

@@ -14,6 +14,8 @@ from imgslim.model.image import (
     Layer,
     LayerBlob,
     Platform,
+    Traits,
+    owned_by,
 )
 from imgslim.model.plan import (
     Claim,
@@ -63,5 +65,7 @@ __all__ = [
     "Program",
     "Scope",
     "Severity",
+    "Traits",
+    "owned_by",
     "unique_size_bytes",
 ]

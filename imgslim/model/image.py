@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
+
+_OFFSET_BITS = 64
+"""Those of a position in a tar, or of an inode's number on a disk."""
 
 
 class Kind(StrEnum):
@@ -17,31 +21,80 @@ class Kind(StrEnum):
     BLOCK_DEVICE = "block device"
     FIFO = "fifo"
 
+    __hash__ = str.__hash__
+    """Enum's own is written in Python, and takes its time where a million files are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What an entry has in common with most others of its image, so that many share one object.
+
+    ``sparse`` is the map of a sparse member as (offset in the file, bytes) pairs, stored one after
+    the other at the entry's ``data_offset``.
+    """
+
+    uid: int
+    gid: int
+    link_target: str = ""
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+    device: tuple[int, int] = (0, 0)
+    sparse: tuple[tuple[int, int], ...] | None = None
+
+
+@lru_cache(maxsize=1024)
+def owned_by(uid: int, gid: int) -> Traits:
+    """The traits of what has an owner and nothing else that is special; the same object each time,
+    as long as owners are few."""
+    return Traits(uid, gid)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One member of a layer, or of the merged tree.
+    """One member of a layer, or of the merged tree. An image has up to millions: it is kept small.
 
     ``mode`` holds the permission bits with setuid, setgid and sticky (``0o7777``). ``data_offset``
-    is where the content starts in the layer's uncompressed tar (-1: no content). Entries with the
-    same ``inode`` are hard links of one file. ``sparse`` is the map of a sparse member as
-    (offset in the file, bytes) pairs, stored one after the other at ``data_offset``.
+    is where the content starts in the layer's uncompressed tar, or would start (-1: no layer names
+    the entry). What no layer has, such as a plan that is read from a file, has a negative
+    ``layer_index``, and any ``data_offset`` that tells the files apart.
     """
 
     path: str
     kind: Kind
     mode: int
-    uid: int
-    gid: int
     size_bytes: int
     mtime: float
-    link_target: str = ""
-    xattrs: tuple[tuple[str, bytes], ...] = ()
+    traits: Traits
     layer_index: int = 0
     data_offset: int = -1
-    inode: tuple[int, int] = (0, 0)
-    device: tuple[int, int] = (0, 0)
-    sparse: tuple[tuple[int, int], ...] | None = None
+
+    @property
+    def inode(self) -> int:
+        """A number for the file itself: entries that share it are hard links of one file."""
+        return (self.layer_index << _OFFSET_BITS) + self.data_offset
+
+    @property
+    def uid(self) -> int:
+        return self.traits.uid
+
+    @property
+    def gid(self) -> int:
+        return self.traits.gid
+
+    @property
+    def link_target(self) -> str:
+        return self.traits.link_target
+
+    @property
+    def xattrs(self) -> tuple[tuple[str, bytes], ...]:
+        return self.traits.xattrs
+
+    @property
+    def device(self) -> tuple[int, int]:
+        return self.traits.device
+
+    @property
+    def sparse(self) -> tuple[tuple[int, int], ...] | None:
+        return self.traits.sparse
 
     @property
     def is_file(self) -> bool:
@@ -62,7 +115,7 @@ class Entry:
     @property
     def is_implied(self) -> bool:
         """Whether no layer names this directory: it is there because something is below it."""
-        return self.kind is Kind.DIRECTORY and self.inode[1] == -1
+        return self.kind is Kind.DIRECTORY and self.data_offset == -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+from functools import cached_property
 
 from imgslim.model.image import Entry, Kind
 
@@ -106,6 +107,8 @@ class OriginKind(StrEnum):
     SOURCE = "source"
     VCS = "version control"
     ENGINE = "engine"
+
+    __hash__ = str.__hash__  # as for Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +233,7 @@ class Program:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """What stays, what goes, and what could not be decided. Everything else renders this.
     ``keeps`` is closed over parents and link targets and sorted by path, ``drops`` too;
@@ -241,6 +244,18 @@ class Plan:
     drops: tuple[Drop, ...]
     problems: tuple[Problem, ...]
     has_levels: bool = False
+
+    @cached_property
+    def by_path(self) -> Mapping[str, Keep]:
+        """What is kept, by its path in the slim image."""
+        return {keep.entry.path: keep for keep in self.keeps}
+
+    @cached_property
+    def by_source(self) -> Mapping[str, Keep]:
+        """The same by its path in the fat image."""
+        if not any(keep.moved_from for keep in self.keeps):
+            return self.by_path
+        return {keep.moved_from or keep.entry.path: keep for keep in self.keeps}
 
     @property
     def slim_size_bytes(self) -> int:

@@ -187,14 +187,14 @@ def _units(sections: Sequence[Section], outer: str, inner: str) -> list[Row]:
     ]
 
 
-def _hard_link_groups(keeps: Sequence[Keep]) -> dict[tuple[int, int], int]:
+def _hard_link_groups(keeps: Sequence[Keep]) -> dict[int, int]:
     """A number from 1 for each inode that several kept files share, in the order of paths."""
     files = [keep.entry.inode for keep in keeps if keep.entry.kind is Kind.FILE]
     shared = (inode for inode, count in Counter(files).items() if count > 1)
     return {inode: number for number, inode in enumerate(shared, 1)}
 
 
-def _keep(keep: Keep, links: Mapping[tuple[int, int], int]) -> Row:
+def _keep(keep: Keep, links: Mapping[int, int]) -> Row:
     entry = keep.entry
     row = {
         "path": entry.path,
@@ -221,7 +221,7 @@ def _to_verify(keep: Keep, expected: Expected | None) -> Row:
     return digest | ({"untimed": True} if path.untimed else {})
 
 
-def _rare_fields(keep: Keep, links: Mapping[tuple[int, int], int]) -> Row:
+def _rare_fields(keep: Keep, links: Mapping[int, int]) -> Row:
     """Fields that most rows lack: they are left out there."""
     entry = keep.entry
     row: Row = {}

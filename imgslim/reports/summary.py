@@ -127,7 +127,7 @@ def largest_rows(section: Section, limit: int) -> tuple[Row, ...]:
 
 def chain_finder(plan: Plan) -> Callable[[Keep], tuple[str, ...]]:
     """A function from a kept path to its chain: what is not a path (``<entrypoint>``) first."""
-    by_path = {keep.entry.path: keep for keep in plan.keeps}
+    by_path = plan.by_path
 
     def chain(keep: Keep) -> tuple[str, ...]:
         steps = [keep.entry.path]

@@ -117,7 +117,7 @@ def explain(world: World, plan: Plan, match: Match, price: Callable[[str], int])
 
     A path that leads through a link which is left out is answered for that link.
     """
-    keeps = {keep.entry.path: keep for keep in plan.keeps}
+    keeps = plan.by_path
     moved = {keep.moved_from: keep for keep in plan.keeps if keep.moved_from}
     single = _single(world, match, keeps)
     if single is None:
@@ -154,7 +154,7 @@ def _single(world: World, match: Match, keeps: Iterable[str]) -> str | None:
 
 def steps_finder(plan: Plan) -> Callable[[Keep], tuple[Step, ...]]:
     """A function from a kept path to the steps that lead to it from what the image runs."""
-    keeps = {kept.entry.path: kept for kept in plan.keeps}
+    keeps = plan.by_path
     programs = {program.label: " ".join(program.argv) for program in plan.programs}
     chain = chain_finder(plan)
 
@@ -175,7 +175,7 @@ def steps_finder(plan: Plan) -> Callable[[Keep], tuple[Step, ...]]:
 def line_finder(plan: Plan) -> Callable[[str], str]:
     """A function from a path of the fat image to the one line that says what needs it: its chain,
     or the reason where the chain says no more; "" for what is left out."""
-    by_path = {keep.moved_from or keep.entry.path: keep for keep in plan.keeps}
+    by_path = plan.by_source
     steps_of = steps_finder(plan)
 
     def line_of(path: str) -> str:

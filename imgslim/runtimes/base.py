@@ -18,6 +18,10 @@ class KeptPaths(Protocol):
     def entries(self) -> Iterable[Entry]:
         """All kept entries so far."""
 
+    @property
+    def all_shown(self) -> bool:
+        """Whether every kept entry has been shown to the runtimes."""
+
 
 class Runtime:
     """One kind of thing that knows what its files need. The base answers nothing to everything.

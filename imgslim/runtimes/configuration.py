@@ -27,6 +27,7 @@ class ConfigurationRuntime(Runtime):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._table = load_table("configuration")
+        self._places = tuple(self._table["directories"])
         self._running: set[str] = set()
         self._waiting: dict[str, list[Entry]] = {}
         self._ready: list[Entry] = []
@@ -67,8 +68,7 @@ class ConfigurationRuntime(Runtime):
                 yield from self._named(entry)
 
     def _is_configuration(self, entry: Entry) -> bool:
-        places = tuple(self._table["directories"])
-        return entry.path.startswith(places) and self._is_readable(entry)
+        return entry.path.startswith(self._places) and self._is_readable(entry)
 
     def _is_readable(self, entry: Entry) -> bool:
         return (

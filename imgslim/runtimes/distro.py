@@ -85,7 +85,6 @@ class DistroPackages(Runtime):
         self._spare = SpareLibraries(world)
         self._sites = SitePackages(world)
         self._web = WebLibraries(world)
-        self._shown = 0
         self._levels: dict[str, _Extent] = {}
         self._whole_sites: set[str] = set()
         self._licensed: set[str] = set()
@@ -102,7 +101,6 @@ class DistroPackages(Runtime):
                 yield from self._keep(extension, _Extent.WHOLE, path)
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
-        self._shown += 1
         if entry.is_directory:
             return
         package = self.world.packages.owner(entry.path)
@@ -169,8 +167,7 @@ class DistroPackages(Runtime):
 
     def settle(self, kept: KeptPaths) -> Iterable[Finding]:
         # What others have just added may link some; one more round follows then.
-        is_settled = self._shown == sum(1 for _ in kept.entries())
-        return self._spare.settle(kept) if is_settled else ()
+        return self._spare.settle(kept) if kept.all_shown else ()
 
     def conclude(self, kept: KeptPaths) -> Iterable[Problem]:
         """The programs and libraries that were left out of kept packages, and their price."""

@@ -38,7 +38,7 @@ class GitRuntime(Runtime):
         self._runs = False
         self._configs: list[Entry] = []
         self._callers: dict[str, None] = {}
-        self._sources: dict[str, Entry] = {}
+        self._searched: set[str] = set()
 
     def command_needs(self, argv: Sequence[str], path: str, because: str) -> Iterable[Finding]:
         if name_of(path) != "git":
@@ -96,8 +96,6 @@ class GitRuntime(Runtime):
     def needs(self, entry: Entry) -> Iterable[Finding]:
         if entry.is_file and self._is_config(entry.path):
             self._configs.append(entry)
-        if entry.is_file and 0 < entry.size_bytes <= _LARGEST_SOURCE_BYTES:
-            self._sources[entry.path] = entry
         return ()
 
     def settle(self, kept: KeptPaths) -> Iterable[Finding]:
@@ -109,22 +107,27 @@ class GitRuntime(Runtime):
                 text = self.world.rootfs.read_bytes(entry).decode("utf-8", "surrogateescape")
                 for key, value in parse_git_config(text):
                     yield from self._configured(key, value, entry.path)
-        yield from self._named()
+        yield from self._named(kept)
 
-    def _named(self) -> Iterator[Need]:
+    def _named(self, kept: KeptPaths) -> Iterator[Need]:
         """The left-out subcommands that a file near a caller of git names."""
         paths = {path.rpartition("/")[2]: path for path in trimmed_paths(self.world, "git")}
         names = {name.removeprefix(_PREFIX): paths[name] for name in paths if _PREFIX in name}
         if not names:
             return
         search = _naming(names).finditer
-        for entry in [e for e in self._sources.values() if self._is_near_caller(e.path)]:
-            del self._sources[entry.path]
+        for entry in [e for e in kept.entries() if self._is_source(e)]:
+            self._searched.add(entry.path)
             content = self.world.rootfs.read_bytes(entry)
             if b"git" in content:
                 for match in search(content.decode("utf-8", "replace")):
                     name = (match[1] or match[2]).replace("_", "-")
                     yield Need(names[name], Group.PROGRAM, "commands of git", entry.path)
+
+    def _is_source(self, entry: Entry) -> bool:
+        if not entry.is_file or not 0 < entry.size_bytes <= _LARGEST_SOURCE_BYTES:
+            return False
+        return entry.path not in self._searched and self._is_near_caller(entry.path)
 
     def _is_near_caller(self, path: str) -> bool:
         """In the directory of a caller or below it, and no system package's."""

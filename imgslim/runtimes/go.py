@@ -78,7 +78,7 @@ class GoRuntime(Runtime):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._known: dict[tuple[int, int], BuildInfo | None] = {}
+        self._known: dict[int, BuildInfo | None] = {}
 
     @cached_property
     def trees(self) -> GoTrees:

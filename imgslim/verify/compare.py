@@ -24,7 +24,7 @@ def compare_trees(
     expected: Mapping[str, ExpectedPath], rootfs: Rootfs, on_path: OnPath | None = None
 ) -> Iterator[Mismatch]:
     """Every mismatch of the planned paths, and every path that is not planned, sorted by path."""
-    digests: dict[tuple[int, int], str] = {}
+    digests: dict[int, str] = {}
     for path in sorted({*expected, *rootfs.entries}):
         wanted, given = expected.get(path), rootfs.get(path)
         if wanted is None:
@@ -44,7 +44,7 @@ _Row = tuple[Aspect, str, str]
 
 
 def _compare_path(
-    wanted: ExpectedPath, given: Entry, rootfs: Rootfs, digests: dict[tuple[int, int], str]
+    wanted: ExpectedPath, given: Entry, rootfs: Rootfs, digests: dict[int, str]
 ) -> Iterator[_Row]:
     entry = wanted.entry
     if entry.kind is not given.kind:
@@ -67,7 +67,7 @@ def _compare_path(
 
 
 def _compare_content(
-    wanted: ExpectedPath, given: Entry, rootfs: Rootfs, digests: dict[tuple[int, int], str]
+    wanted: ExpectedPath, given: Entry, rootfs: Rootfs, digests: dict[int, str]
 ) -> _Row:
     """A difference in size says enough; only else is the content read, once for all its names."""
     size_bytes = wanted.entry.size_bytes
@@ -79,7 +79,7 @@ def _compare_content(
 
 
 def _compare_stripped(
-    wanted: ExpectedPath, given: Entry, rootfs: Rootfs, digests: dict[tuple[int, int], str]
+    wanted: ExpectedPath, given: Entry, rootfs: Rootfs, digests: dict[int, str]
 ) -> _Row:
     """Nobody knows before what a strip leaves, or whether it refuses the file: it is the fat
     image's, or no larger and what a process maps of it is."""
@@ -122,7 +122,7 @@ _Groups = Mapping[str, tuple[str, ...]]
 
 def _groups(entries: Mapping[str, Entry]) -> _Groups:
     """For each path the sorted names of its file."""
-    names: dict[tuple[int, int], list[str]] = {}
+    names: dict[int, list[str]] = {}
     for path in sorted(entries):
         names.setdefault(entries[path].inode, []).append(path)
     return {path: tuple(group) for group in names.values() for path in group}

@@ -61,7 +61,7 @@ def digests_of_keeps(rootfs: Rootfs, keeps: Iterable[Keep]) -> Digests:
     """The digests of kept files in the slim image; names of one file are read once."""
     content: dict[str, str] = {}
     mapped: dict[str, str] = {}
-    known: dict[tuple[int, int], str] = {}
+    known: dict[int, str] = {}
     for keep in keeps:
         entry = keep.entry
         if not entry.is_file:

@@ -52,7 +52,9 @@ def expected_of(
     for keep in plan.keeps:
         entry = keep.entry
         if keep.content is not None:
-            entry = replace(entry, size_bytes=len(keep.content), sparse=None)
+            entry = replace(
+                entry, size_bytes=len(keep.content), traits=replace(entry.traits, sparse=None)
+            )
         path = entry.path
         digest, mapped = digests.content.get(path, ""), digests.mapped.get(path, "")
         stripped = bool(keep.strip)
@@ -79,7 +81,7 @@ def on_base(expected: Expected, base: Image, rootfs: Rootfs) -> Expected:
     """The same image built upon ``base``, with the merged tree ``rootfs``, in place of scratch:
     its paths are there too. Their content is that of layers which both images share."""
     own = {
-        path: ExpectedPath(replace(entry, inode=(-1 - entry.inode[0], entry.inode[1])))
+        path: ExpectedPath(replace(entry, layer_index=-1 - entry.layer_index))
         for path, entry in rootfs.entries.items()
         if path not in expected.paths
     }

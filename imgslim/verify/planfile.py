@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from imgslim.errors import PlanFileError
-from imgslim.model import Entry, Healthcheck, ImageConfig, Kind, Platform, Problem, Severity
+from imgslim.model import (
+    Entry,
+    Healthcheck,
+    ImageConfig,
+    Kind,
+    Platform,
+    Problem,
+    Severity,
+    Traits,
+)
 from imgslim.verify.expected import Expected, ExpectedPath
 
 VERSION = 1
@@ -105,19 +114,22 @@ def _path(index: int, row: Row) -> ExpectedPath:
     mapped = row["mapped_digest"] if stripped else row.get("mapped_digest", "")
     digest = row["digest"] if kind is Kind.FILE else ""
     group = row.get("hard_link_group")
-    inode = (-2, index) if group is None else (-1, int(group))
+    layer_index, data_offset = (-2, index) if group is None else (-1, int(group))
     entry = Entry(
         path=_exact(row, "path"),
         kind=kind,
         mode=int(row["mode"], 8),
-        uid=int(row["uid"]),
-        gid=int(row["gid"]),
         size_bytes=int(row.get("slim_size_bytes", row["size_bytes"])),
         mtime=float(row["mtime"]),
-        link_target=_exact(row, "link_target") if kind is Kind.SYMLINK else "",
-        xattrs=_xattrs(row.get("xattrs", {})),
-        inode=inode,
-        device=tuple(row.get("device", (0, 0))),
+        traits=Traits(
+            uid=int(row["uid"]),
+            gid=int(row["gid"]),
+            link_target=_exact(row, "link_target") if kind is Kind.SYMLINK else "",
+            xattrs=_xattrs(row.get("xattrs", {})),
+            device=tuple(row.get("device", (0, 0))),
+        ),
+        layer_index=layer_index,
+        data_offset=data_offset,
     )
     return ExpectedPath(entry, digest, stripped, mapped, bool(row.get("untimed")))
 

@@ -4,6 +4,7 @@ install`` does: only a compiler reads them."""
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from imgslim.audit.advice.model import Draft, Facts, by_layer, shares_of
@@ -45,15 +46,15 @@ def advise(facts: Facts) -> Iterator[Draft]:
 
 def _removed(facts: Facts, gone: Sequence[str]) -> list[str]:
     """The highest directories that hold nothing but ``gone``, and the other files by themselves."""
-    paths = set(gone)
-    others = {file.path for file in facts.files} - paths
-    kept = {one for path in others for one in above(path)}
-    base = facts.base.layer_count or 0
+    held: Counter[str] = Counter()
     for cell in facts.cells:
-        if cell.layer_index < base:
-            kept |= {cell.directory, *above(cell.directory)}
+        if cell.verdict is not Verdict.HIDDEN:
+            held[cell.directory] += cell.file_count
+    held.subtract(path.rpartition("/")[0] or "/" for path in gone)
+    full = [directory for directory, count in held.items() if count > 0]
+    kept = {one for directory in full for one in (directory, *above(directory))}
     return sorted(
-        {next((a for a in [*above(path)][-2::-1] if a not in kept), path) for path in paths}
+        {next((a for a in [*above(path)][-2::-1] if a not in kept), path) for path in gone}
     )
 
 

@@ -120,7 +120,8 @@ def _record_of(path: str) -> str:
 def _by_layer(facts: Facts) -> dict[int, set[str]]:
     """The packages by the layer that most of their files are in; those without files are of the
     layer that most of what they depend on is in."""
-    layers = {file.path: file.layer_index for file in facts.files}
+    known = {path for one in facts.packages.values() for path in (one.database, *one.files)}
+    layers = {file.path: file.layer_index for file in facts.files if file.path in known}
     found: dict[str, int] = {}
     for key, package in facts.packages.items():
         record = layers.get(package.database) if key.startswith("deb:") else None

@@ -146,7 +146,7 @@ def is_elf(rootfs: Rootfs, entry: Entry) -> bool:
     return rootfs.pread(entry, 0, 4) == _MAGIC
 
 
-_known: WeakKeyDictionary[Rootfs, dict[tuple[int, int], ElfFacts | None]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Rootfs, dict[int, ElfFacts | None]] = WeakKeyDictionary()
 
 
 def elf_facts(rootfs: Rootfs, entry: Entry) -> ElfFacts | None:

@@ -142,9 +142,9 @@ class ShellRuntime(Runtime):
         """What a shell script of the app's own runs, if something should call it."""
         suffixes = tuple(load_table("shell")["shells"]["suffixes"])
         looks_like_one = entry.is_executable or entry.path.endswith(suffixes)
-        if not looks_like_one or not (is_own_script(self.world, entry) or self._helps(entry)):
+        if not looks_like_one or entry.path in self._walked:
             return
-        if entry.path in self._walked:
+        if not (is_own_script(self.world, entry) or self._helps(entry)):
             return
         shell = self._shell_of(entry)
         if shell is not None:
@@ -389,8 +389,7 @@ class ShellRuntime(Runtime):
             return False
         if shell not in self._applets:
             entry = self.world.rootfs.lookup(shell)
-            content = b"" if entry is None else self.world.rootfs.read_bytes(entry)
-            self._applets[shell] = content
+            self._applets[shell] = self.world.rootfs.read_bytes(entry) if entry else b""
         return b"\0" + name.encode("utf-8", "surrogateescape") + b"\0" in self._applets[shell]
 
 
