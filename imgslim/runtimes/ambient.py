@@ -325,9 +325,19 @@ def config_needs(world: World) -> Iterator[Need]:
     home = home_of(world.rootfs, world.config.user)
     if home:
         yield _directory(home, "home directory", "<user>")
+    yield from _own_homes(world)
     for volume in world.config.volumes:
         reason = "what a volume starts with"
         yield Need(volume, Group.APP, reason, "<volume>", Scope.TREE, optional=True)
+
+
+def _own_homes(world: World) -> Iterator[Need]:
+    """The homes of accounts that own theirs, without what is in them: who delivers mail, shares
+    files or changes the user writes there, and seldom may make one (useradd(8), --create-home)."""
+    for account in accounts(world.rootfs):
+        entry = world.rootfs.lookup(account.home) if account.home.startswith("/") else None
+        if entry is not None and entry.is_directory and account.uid == str(entry.uid) != "0":
+            yield _directory(account.home, "home directory", "/etc/passwd")
 
 
 def home_of(rootfs: Rootfs, user: str) -> str:

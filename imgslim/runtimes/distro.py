@@ -25,7 +25,9 @@ from imgslim.model import (
     Severity,
     unique_size_bytes,
 )
+from imgslim.runtimes.alternative_links import AlternativeLinks
 from imgslim.runtimes.base import KeptPaths, Runtime
+from imgslim.runtimes.compilers import Compilers
 from imgslim.runtimes.extensions import Extensions
 from imgslim.runtimes.site_packages import SitePackages
 from imgslim.runtimes.spare_libraries import SpareLibraries
@@ -83,6 +85,8 @@ class DistroPackages(Runtime):
         super().__init__(world)
         self._extensions = Extensions(world)
         self._spare = SpareLibraries(world)
+        self._alternatives = AlternativeLinks(world)
+        self._compilers = Compilers(world)
         self._sites = SitePackages(world)
         self._web = WebLibraries(world)
         self._levels: dict[str, _Extent] = {}
@@ -96,6 +100,7 @@ class DistroPackages(Runtime):
         if package is None:
             return
         yield from self._keep(package, _Extent.WHOLE, path)
+        yield from self._compilers.command_needs(path)
         if _limited(package, _Extent.WHOLE) is _Extent.WHOLE:
             for extension in self._extensions.of(package):
                 yield from self._keep(extension, _Extent.WHOLE, path)
@@ -166,8 +171,11 @@ class DistroPackages(Runtime):
         return (None, frozenset()) if row is None else (row.paths, row.depends)
 
     def settle(self, kept: KeptPaths) -> Iterable[Finding]:
+        yield from self._alternatives.settle(kept)
+        yield from self._compilers.settle(self._levels)
         # What others have just added may link some; one more round follows then.
-        return self._spare.settle(kept) if kept.all_shown else ()
+        if kept.all_shown:
+            yield from self._spare.settle(kept)
 
     def conclude(self, kept: KeptPaths) -> Iterable[Problem]:
         """The programs and libraries that were left out of kept packages, and their price."""

@@ -18,6 +18,8 @@ _EXTENDED_STATES = "/var/lib/apt/extended_states"
 _APK_WORLD = "/etc/apk/world"
 _LINKED = re.compile(r"(?:/usr)?/lib(?:32|64)?(?:/[^/]+-linux-[^/]+)?/[^/]+")
 """A file where every loader looks: a library for others, no plug-in."""
+_PRIVATE = re.compile(r"(?:/usr)?/(?:lib(?:32|64)?|libexec)/(?:[^/]+-linux-[^/]+/)?[^/]+/.")
+"""FHS 3.0, 4.6 and 4.7: a program's own directory for what is not run by users."""
 _VERSION_TAIL = re.compile(r"[-.\d]+$")
 
 
@@ -26,7 +28,9 @@ class Extensions:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        table = load_table("packages")["extensions"]
+        rules = load_table("packages")
+        table = rules["extensions"]
+        self._places_of_programs = frozenset(rules["program_directories"])
         self._languages = frozenset(table["languages"])
         self._sections = self._languages | frozenset(table["servers"])
         self._included = frozenset(table["included"])
@@ -51,8 +55,9 @@ class Extensions:
                     yield other
 
     def plug_ins(self, package: Package) -> Sequence[Package]:
-        """Packages that put shared objects beside those that ``package`` itself loads from a
-        directory of its own (ImageMagick's coders, GStreamer's elements, PostgreSQL's modules)."""
+        """Packages that put shared objects or helper programs beside those that ``package`` itself
+        has in a directory of its own (ImageMagick's coders, PostgreSQL's modules; Dovecot's
+        services, CUPS's filters)."""
         return self._plug_ins.get(package.key, ())
 
     @cached_property
@@ -70,10 +75,17 @@ class Extensions:
         return {
             path.rpartition("/")[0]
             for path in package.files
-            if path.endswith(".so")
+            if (path.endswith(".so") or self._is_helper(path))
             and not _LINKED.fullmatch(path)
             and not any(part in path for part in self._of_languages)
         }
+
+    def _is_helper(self, path: str) -> bool:
+        """Whether a path is a program that lies where one program looks, not people or PATH."""
+        if not _PRIVATE.match(path) or path.split("/")[-2] in self._places_of_programs:
+            return False
+        entry = self._world.rootfs.entries.get(path)
+        return entry is not None and entry.is_file and entry.is_executable
 
     def _siblings(self, package: Package) -> Iterator[Package]:
         """All installed packages of a language's section."""

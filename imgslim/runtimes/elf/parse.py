@@ -43,7 +43,7 @@ _NEVER_ELF = frozenset(_NOT_ELF_SUFFIXES.split())
 _TELLING_SYMBOLS = """
 dlopen dlmopen g_module_open g_module_open_full lt_dlopen lt_dlopenext lt_dlopenadvise uv_dlopen
 PR_LoadLibrary PR_LoadLibraryWithFlags apr_dso_load SDL_LoadObject
-iconv_open setlocale newlocale pthread_cancel pthread_exit backtrace
+system popen iconv_open setlocale newlocale pthread_cancel pthread_exit backtrace
 getaddrinfo gethostbyname gethostbyname_r gethostbyname2 getservbyname getservbyname_r
 getpwnam getpwnam_r getpwuid getpwuid_r getgrnam getgrnam_r getgrgid getgrgid_r getgrouplist
 getpwent getpwent_r getgrent getgrent_r getspnam getspnam_r initgroups innetgr setnetgrent

@@ -7,12 +7,16 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from imgslim.model import Entry, Finding, Group, Need, Problem, Severity
+from imgslim.commands import resolve_command
+from imgslim.model import Entry, Finding, Group, Need, Package, Problem, Severity
 from imgslim.runtimes.base import KeptPaths, Runtime
+from imgslim.runtimes.distro import stands_alone
+from imgslim.runtimes.elf.lines import STARTERS, words_run
 from imgslim.runtimes.elf.loader import Loader, Mapped
 from imgslim.runtimes.elf.opened import Opened
 from imgslim.runtimes.elf.parse import ElfFacts, elf_facts
 from imgslim.runtimes.elf.places import Target, architecture
+from imgslim.runtimes.elf.sections import read_layout
 from imgslim.tables import load_table
 from imgslim.world import World
 
@@ -67,8 +71,31 @@ class ElfRuntime(Runtime):
             return
         if self._is_native(facts):
             yield from self._opened.files(entry, facts)
+            yield from self._shell_lines(entry, facts)
         else:
             yield self._foreign_program(entry, facts)
+
+    def _shell_lines(self, entry: Entry, facts: ElfFacts) -> Iterator[Finding]:
+        """The shell, and the programs in lines for it: of a package's program only those that it
+        depends on, and those of the base system, on which nothing has to depend (Debian policy 3.5
+        and 3.8). What it would only like to have is left out."""
+        owner = self.world.packages.owner(entry.path)
+        if STARTERS.isdisjoint(facts.imports) or (owner is not None and stands_alone(owner)):
+            return
+        layout = read_layout(self.world.rootfs, entry)
+        words = () if layout is None else words_run(self.world.rootfs, entry, layout)
+        found = [word for word in words if self._is_meant(word, owner)]
+        if found:
+            yield from resolve_command(self.world, ("/bin/sh",), entry.path)
+        for word in found:
+            yield from resolve_command(self.world, (word,), entry.path)
+
+    def _is_meant(self, word: str, asker: Package | None) -> bool:
+        path = self.world.which(word)
+        if path is None or asker is None:
+            return path is not None
+        owner = self.world.packages.owner(path)
+        return owner is not None and (owner.essential or owner.key in asker.depends)
 
     def needs(self, entry: Entry) -> Iterable[Finding]:
         facts = elf_facts(self.world.rootfs, entry)

@@ -115,13 +115,19 @@ def interpreter_needs(world: World, environment: Environment, because: str) -> I
 
 
 def library_links(world: World, base: Installation) -> Iterator[tuple[str, str]]:
-    """The links to a shared libpython in an installation's prefix: (link, where it leads)."""
+    """The links to a shared libpython in an installation's prefix: (link, where it leads).
+
+    Debian has the library in the directory of the architecture, for several versions at once.
+    """
+    rootfs = world.rootfs
     for name in ("lib", "lib64"):
-        directory = world.rootfs.resolve(f"{base.prefix}/{name}").path
-        for child in world.rootfs.children(directory):
+        directory = rootfs.resolve(f"{base.prefix}/{name}").path
+        for child in rootfs.children(directory):
             if child.startswith("libpython") and ".so" in child:
                 path = f"{directory}/{child}"
-                yield path, world.rootfs.resolve(path).path
+                yield path, rootfs.resolve(path).path
+    for entry in rootfs.glob(f"{base.prefix}/lib/*-linux-*/libpython{base.version}.so*"):
+        yield entry.path, rootfs.resolve(entry.path).path
 
 
 def layout_claims(world: World, layout: Layout) -> Iterator[Claim]:
