@@ -164,7 +164,7 @@ def word_needs(
     whole words or behind ``=``. Directories are kept as such, without what is in them.
     """
     directories = (place or Place.of(world)).directories
-    for word in words:
+    for word in dict.fromkeys(words):
         yield from (_named(path, because) for path in existing_paths(world.rootfs, word))
         relative = word.rpartition("=")[2] if word.startswith("-") else word
         if not relative or relative.startswith(("/", "-")) or len(relative) > _LONGEST_PATH:

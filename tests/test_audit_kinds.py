@@ -222,6 +222,40 @@ def test_npm_packages_and_gems_own_what_lies_in_them(tmp_path: Path) -> None:
     assert (versions["npm:@s/b@2"], versions["gem:rack@3.1"]) == ("2", "3.1")
 
 
+def test_cpan_distributions_own_what_their_records_list(tmp_path: Path) -> None:
+    top = "/usr/local/lib/perl5/site_perl/5.38.0"
+    arch = f"{top}/x86_64-linux-gnu"
+    files = ("/usr/local/bin/lwp-dump", f"{top}/LWP.pm", "/gone")
+    tree: Tree = {
+        f"{arch}/.meta/libwww-perl-6.72/install.json": '{"name": "LWP", "version": "6.72"}',
+        f"{arch}/.meta/libwww-perl-6.72/MYMETA.json": "{}",
+        f"{arch}/.meta/Damaged-1.0/install.json": "{",
+        f"{arch}/auto/LWP/.packlist": "".join(f"{file} type=file\n" for file in files),
+        f"{top}/LWP.pm": "x" * 50,
+        "/usr/local/bin/lwp-dump": "x" * 60,
+        f"{arch}/auto/DBD/SQLite/.packlist": f"{arch}/DBD/SQLite.pm\n",
+        f"{arch}/DBD/SQLite.pm": "x" * 70,
+        f"{arch}/.packlist": f"{arch}/strict.pm\n",
+        f"{arch}/strict.pm": "x",
+    }
+    audit = audit_of(tmp_path, tree)
+    owners: dict[str, set[str]] = {}
+    for file in audit.files:
+        owners.setdefault(file.package, set()).add(file.path)
+    assert owners.pop("cpan:libwww-perl@6.72") == {
+        f"{top}/LWP.pm",
+        "/usr/local/bin/lwp-dump",
+        f"{arch}/auto/LWP/.packlist",
+        f"{arch}/.meta/libwww-perl-6.72/install.json",
+        f"{arch}/.meta/libwww-perl-6.72/MYMETA.json",
+    }
+    sqlite = {f"{arch}/DBD/SQLite.pm", f"{arch}/auto/DBD/SQLite/.packlist"}
+    assert owners.pop("cpan:DBD-SQLite") == sqlite
+    assert f"{arch}/strict.pm" in owners[""], "Perl's own list is of no distribution"
+    versions = {row.key: row.version for row in audit.packages}
+    assert versions["cpan:libwww-perl@6.72"] == "6.72"
+
+
 def test_a_language_package_of_a_system_package_is_the_system_package(tmp_path: Path) -> None:
     tree: Tree = {"/usr/share/nodejs/node_modules/a/package.json": '{"name": "a", "version": "1"}'}
     owner = Package("deb:node-a", "node-a", "1-1", "all", tuple(tree))

@@ -336,6 +336,13 @@ def test_the_program_is_described(tmp_path: Path) -> None:
     assert program.description == "Java 17.0.9 (Somebody), runs a.jar (x.Main), Spring Boot 3.5.1"
 
 
+def test_jars_that_a_script_looks_for_in_vain_do_not_describe_a_program(tmp_path: Path) -> None:
+    text = "#!/bin/sh\njava -jar /srv/none.jar || exec java -jar /srv/a.jar"
+    tree = {"/srv/a.jar": jar(), "/srv/run": File(text, 0o755), "/bin/sh": File(elf(), 0o755)}
+    (program,) = plan_of(tmp_path, tree, "java", "-jar", "a.jar", "run").programs
+    assert program.description == "Java 17.0.9 (Somebody), runs a.jar, runs /srv/a.jar"
+
+
 def test_sources_and_reports_of_a_built_project_are_left_out(tmp_path: Path) -> None:
     tree: dict[str, Member] = {
         "/srv/pom.xml": "",

@@ -568,7 +568,8 @@ def test_a_package_that_names_its_own_directory_keeps_no_other_platforms(tmp_pat
         assert "a/prebuilds/win32-x64/a.node" not in found
 
 
-def test_what_a_package_uses_when_it_is_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("level", [Level.BALANCED, Level.TIGHT])
+def test_what_a_package_uses_when_it_is_there(tmp_path: Path, level: Level) -> None:
     source = "try { require('colours'); require('typescript') } catch {}"
     tree = {
         "/app/package.json": manifest(
@@ -580,6 +581,6 @@ def test_what_a_package_uses_when_it_is_there(tmp_path: Path) -> None:
         **package("colours"),
         **package("typescript"),
     }
-    found = modules(plan(tmp_path, tree))
+    found = modules(plan(tmp_path, tree, level=level))
     assert "colours/index.js" in found
     assert "typescript/index.js" not in found

@@ -26,6 +26,7 @@ _UNITS_OF_OWNERS = {
     "pypi": "PyPI packages",
     "npm": "npm packages",
     "gem": "gems",
+    "cpan": "CPAN distributions",
     "jar": "Java archives",
     "go": "Go programs",
 }

@@ -104,9 +104,9 @@ class KindAudit:
 @dataclass(frozen=True, slots=True)
 class PackageAudit:
     """An installed package: ``deb:NAME``, ``apk:NAME``, ``rpm:NAME``, ``pypi:NAME``,
-    ``npm:NAME@VERSION``, ``gem:NAME@VERSION``, ``jar:NAME@VERSION``, ``go:MODULE``; NOBODY and
-    HIDDEN are the last rows. ``modules`` are those that a Go binary says it was linked from, as
-    MODULE@VERSION: facts without bytes, since one binary holds them all."""
+    ``npm:NAME@VERSION``, ``gem:NAME@VERSION``, ``cpan:NAME@VERSION``, ``jar:NAME@VERSION``,
+    ``go:MODULE``; NOBODY and HIDDEN are the last rows. ``modules`` are those that a Go binary says
+    it was linked from, as MODULE@VERSION: facts without bytes, since one binary holds them all."""
 
     key: str
     version: str

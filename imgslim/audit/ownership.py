@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from imgslim.model import Entry, Origin, OriginKind, Package
+from imgslim.packages.cpan import read_cpan
 from imgslim.packages.jars import JAR_SUFFIXES, name_jar
 from imgslim.packages.npm import read_npm
 from imgslim.runtimes.go_buildinfo import BuildInfo, read_build_info
@@ -21,9 +22,9 @@ class Ownership:
     """The owners of the files of one image; ``versions`` and ``modules`` (of Go programs, as
     MODULE@VERSION) of those that were met, by key.
 
-    The first of these that claims a file has it: a system package, a Python distribution, the npm
-    package or gem around it; and of files that nobody else put there, the file itself. A language's
-    package that a system package brought is that system package's.
+    The first of these that claims a file has it: a system package, a Python distribution, a CPAN
+    distribution, the npm package or gem around it; and of files that nobody else put there, the
+    file itself. A language's package that a system package brought is that system package's.
     """
 
     def __init__(self, world: World) -> None:
@@ -37,6 +38,10 @@ class Ownership:
             self.versions[key] = version
             self._tops[top] = key
         self._specs = {gem.spec_path: gem.key for gem in gems}
+        self._listed: dict[str, str] = {}
+        for package in read_cpan(world.rootfs):
+            self.versions[package.key] = package.version
+            self._listed.update(dict.fromkeys(package.files, package.key))
         self._inside: dict[str, str] = {"": ""}
 
     def owner(self, path: str, directory: str, entry: Entry, origin: Origin) -> str:
@@ -49,6 +54,8 @@ class Ownership:
         if distribution is not None:
             self.versions[distribution.key] = distribution.version
             return distribution.key
+        if path in self._listed:
+            return self._listed[path]
         if self._tops:
             key = self._specs.get(path) or self._around(directory)
             if key:

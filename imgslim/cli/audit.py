@@ -114,8 +114,8 @@ def command(
     """Say what inflates IMAGE, why it is there, and what of it a slim image would drop.
 
     Every stored byte counts once: by layer with the instruction that made it, by kind (docs,
-    caches, toolchains …), by package (deb, apk, rpm, PyPI, npm, gem, jar, Go program), by
-    directory; what a later layer deletes or overwrites counts apart, with both instructions. An
+    caches, toolchains …), by package (deb, apk, rpm, PyPI, npm, gem, CPAN, jar, Go program),
+    by directory; what a later layer deletes or overwrites counts apart, with both instructions. An
     image of which nothing says what it runs is weighed too, without what is needed.
     Advice names edits of the Dockerfile, each with the bytes that it saves on this very image.
     And what should be in no image: setuid programs, files that everyone may write, histories,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from imgslim.commands import name_of
+from imgslim.commands import join, name_of
 from imgslim.model import Entry
 from imgslim.runtimes.java.launch import Launch
 from imgslim.runtimes.java.tables import frameworks
@@ -18,8 +18,11 @@ _LARGEST_SCRIPT_BYTES = 1 << 18
 def described(
     world: World, launches: Iterable[Launch], manifests: Mapping[str, Mapping[str, str]]
 ) -> Iterator[str]:
-    """For each start its jar or main class, and the framework that either tells."""
-    for launch in dict.fromkeys(launches):
+    """For each start its jar or main class, and the framework that either tells. Jars that are not
+    in the image are told where no other is: scripts try several places."""
+    all_launches = tuple(dict.fromkeys(launches))
+    there = [one for one in all_launches if not one.jar or _is_there(world, one.jar)]
+    for launch in there or all_launches:
         manifest: Mapping[str, str] = {}
         main = launch.main
         if launch.jar:
@@ -31,6 +34,10 @@ def described(
         elif main:
             yield f"runs {main}"
         yield from filter(None, (row.shown(manifest, main) for row in frameworks()))
+
+
+def _is_there(world: World, jar: str) -> bool:
+    return world.rootfs.lookup(join(world.working_dir, jar)) is not None
 
 
 def found_frameworks(manifests: Iterable[Mapping[str, str]]) -> tuple[str, ...]:

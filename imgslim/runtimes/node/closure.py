@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 
 from imgslim.choices import Level
 from imgslim.commands import join
 from imgslim.model import Entry, Finding, Group, Need
+from imgslim.runtimes.node.locks import development_packages
 from imgslim.runtimes.node.packages import is_third_party, package_name, read_json
 from imgslim.runtimes.node.programs import program_findings
 from imgslim.runtimes.node.reach import PackageClosure
@@ -26,6 +28,11 @@ _MENTIONED = re.compile(r"node_modules/((?:@[\w.-]+/)?[\w.-]+)")
 class NodeClosure(PackageClosure):
     """Packages and sources that are reached, and the needs that follow from them."""
 
+    @cached_property
+    def development(self) -> Mapping[str, str]:
+        """``locks.development_packages`` of the image."""
+        return development_packages(self.world.rootfs)
+
     def run_scope(self, directory: str, because: str) -> None:
         """A program of a package runs on the app in ``directory``: it may load all its sources,
         but for tests and the settings of other tools."""
@@ -38,7 +45,9 @@ class NodeClosure(PackageClosure):
 
     def drain(self) -> Iterator[Finding]:
         """What has been found since the last time."""
+        worked = False
         while self._work or self._own.keys() - self._seen_own:
+            worked = True
             if self._work:
                 kind, path = self._work.popleft()
                 {
@@ -52,6 +61,8 @@ class NodeClosure(PackageClosure):
         for directory in [] if self._level is not Level.SAFE else tuple(self._manifests):
             self.count(directory)
         self._reconsider()
+        if worked:
+            self._load_spelled()
         if self._work:
             yield from self.drain()
         found, self._found = self._found, []
@@ -99,12 +110,35 @@ class NodeClosure(PackageClosure):
         for value, line in facts.files:
             self._file_value(value, path, line, running=True)
         self._found += program_findings(self.world, path, facts.starts, own=own)
-        if own:
+        if own and posixpath.basename(path) not in node_table().records:
             self._strings(facts.strings.items(), path)
+        if self._is_tight:
+            self._keep_in_mind(facts, path)
         if facts.dynamic:
             self.dynamic[path] = facts.dynamic[0]
             if not own:
                 self._all_of(self.tree.top(path))
+
+    def _keep_in_mind(self, facts: Facts, path: str) -> None:
+        """The strings of a source that may be specifiers of installed packages."""
+        self._spelled += [
+            (text, path, line)
+            for text, line in facts.strings.items()
+            if is_bare(text) and package_name(text)[0] in self.units.names
+        ]
+
+    def _load_spelled(self) -> None:
+        """Strings that lead to a module of a package which is reached anyway: sources hand such
+        names to functions that load them (next's table of ``resolve("styled-jsx/style")``, where
+        ``resolve`` is ``require.resolve`` by another name)."""
+        waiting, self._spelled = self._spelled, []
+        for text, path, line in waiting:
+            targets = self.resolver.resolve(text, path)
+            if all(self.tree.top(target.path) in self.packages for target in targets):
+                for target in targets:
+                    self.load(target, path, line)
+            else:
+                self._spelled.append((text, path, line))
 
     def _others(self) -> None:
         """The user's sources that are not known to run: they may, but not with what only
@@ -130,7 +164,7 @@ class NodeClosure(PackageClosure):
         names_package = is_bare(text)
         name, _ = package_name(text)
         directory = posixpath.dirname(path)
-        if not running and names_package and self._is_for_tools(name, directory):
+        if names_package and self._goes_without(name, path, running=running):
             return
         targets = self.resolver.resolve(text, path)
         for target in targets:
@@ -140,6 +174,12 @@ class NodeClosure(PackageClosure):
             self._link(name, directory, path, line)
         if running and not targets and names_package and "!" not in text:
             self.missing.setdefault(text, (path, line))
+
+    def _goes_without(self, name: str, path: str, *, running: bool) -> bool:
+        """Whether a package that a source names is one that a run does not have."""
+        if not running:
+            return self._is_for_tools(name, posixpath.dirname(path))
+        return self._does_without(name, path)
 
     def _link(self, name: str, directory: str, because: str, line: int) -> None:
         """The way to a package, which may lead through a link (pnpm, workspaces)."""
@@ -169,7 +209,7 @@ class NodeClosure(PackageClosure):
                 self._directory(join(place, subpath or "."), path, line, running=running)
             return
         for candidate in self._named_like(text, directory):
-            if running or not self._is_for_tools(candidate, directory):
+            if not self._goes_without(candidate, path, running=running):
                 self.name(candidate, directory, path, line)
 
     def _named_like(self, prefix: str, directory: str) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from imgslim.choices import Level
 from imgslim.model import Entry, Problem, Severity, unique_size_bytes
@@ -58,10 +58,21 @@ def _unreached(world: World, closure: NodeClosure, kept: KeptPaths) -> Iterator[
         "unreached-npm-packages",
         Severity.INFO,
         folder,
-        f"nothing that runs reaches {', '.join(m.label for m in manifests)}{more}",
+        f"nothing that runs reaches {', '.join(m.label for m in manifests)}{more}"
+        f"{_by_locks(closure.development, largest)}",
         "left out: what only development needs, or nothing names; --keep npm:NAME for one",
         sum(sizes.values()),
     )
+
+
+def _by_locks(development: Mapping[str, str], tops: list[str]) -> str:
+    """How many of the packages are for development only, and which lock files say so."""
+    marked = [development[top] for top in tops if top in development]
+    if not marked:
+        return ""
+    count = "all" if len(marked) == len(tops) else f"{len(marked)} of them"
+    files = " and ".join(dict.fromkeys(marked))
+    return f": {count} development dependencies by {files}"
 
 
 def _of_npm(top: str) -> bool:
@@ -77,11 +88,12 @@ def _left_out(world: World, closure: NodeClosure, kept: KeptPaths) -> Iterator[P
             if entry.path not in kept:
                 parts[row.what if row is not None else "addons of other platforms"].append(entry)
     if world.choices.level is Level.TIGHT:
+        told = {entry.path for part in parts.values() for entry in part}
         for top in closure.packages:
             parts["modules that nothing loads"] += [
                 entry
                 for entry in closure.units.files.get(top, ())
-                if entry.path not in kept and not any(entry in part for part in parts.values())
+                if entry.path not in kept and entry.path not in told
             ]
     everything = [entry for part in parts.values() for entry in part]
     if everything:

@@ -63,6 +63,12 @@ class Manifest:
         keys = ("dependencies", "optionalDependencies", "peerDependencies")
         return tuple(dict.fromkeys(name for key in keys for name in self.table(key)))
 
+    def insists_on(self, name: str) -> bool:
+        """Whether an installation for production brings a package whatever else is installed:
+        all of ``wanted`` but optional peers (docs.npmjs.com, peerDependenciesMeta)."""
+        is_own = name in self.table("dependencies")
+        return name in self.wanted and (is_own or name not in self.table("peerDependenciesMeta"))
+
     @property
     def only_for_development(self) -> frozenset[str]:
         return frozenset(self.table("devDependencies")) - frozenset(self.wanted)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from imgslim.choices import Level
 from imgslim.commands import join
@@ -23,6 +23,7 @@ from imgslim.runtimes.node.packages import (
 from imgslim.runtimes.node.programs import program_findings
 from imgslim.runtimes.node.resolve import Resolver, Target, is_bare
 from imgslim.runtimes.node.source import quick_specifiers, read_source
+from imgslim.runtimes.node.sparing import SPARED, Sparing
 from imgslim.runtimes.node.tables import Left, node_table
 from imgslim.runtimes.node.units import Units, in_order, is_code
 from imgslim.world import World
@@ -53,8 +54,11 @@ class PackageClosure:
         self._entered: set[str] = set()
         self._manifests: dict[str, Manifest] = {}
         self._counted: set[str] = set()
+        self.sparing = Sparing(world, self._manifests)
+        self._spared: set[str] = set()
         self._own: dict[str, Entry] = {}
         self._seen_own: set[str] = set()
+        self._spelled: list[tuple[str, str, int]] = []
         self._loose_code: dict[str, list[Entry]] = {}
         self._development: dict[str, None] | None = None
 
@@ -84,6 +88,8 @@ class PackageClosure:
     def load(self, target: Target, because: str, line: int = 0) -> None:
         """A file that something loads."""
         top = self.tree.top(target.path)
+        if top in self._spared and self._is_spare_part(top, target.path, because):
+            return
         group, reason = Group.APP, _REASON_OWN
         if top:
             group, reason = Group.DEPENDENCY, self._reason(top)
@@ -151,6 +157,7 @@ class PackageClosure:
         reason = self._reason(top)
         whole = is_manager(top)
         kept, left = self.units.split(top) if not whole else (self.units.files.get(top, ()), [])
+        kept = self._spare(top, kept, left)
         self.left[top] = left
         code = [entry for entry in kept if is_code(entry.path) and not whole]
         if self._is_tight and not whole:
@@ -163,6 +170,40 @@ class PackageClosure:
             self._depend(top)
             for entry in in_order(code):
                 self._scan(entry, top)
+
+    def _spare(
+        self, top: str, kept: Sequence[Entry], left: list[tuple[Entry, Left | None]]
+    ) -> list[Entry]:
+        """``kept`` without what only builds of the package need, which goes to ``left``."""
+        manifest = self.tree.manifest(top)
+        spare = [entry for entry in kept if self.sparing.has_file(manifest, entry.path)]
+        left += [(entry, SPARED) for entry in spare]
+        if spare:
+            self._spared.add(top)
+        gone = {entry.path for entry in spare}
+        return [entry for entry in kept if entry.path not in gone]
+
+    def _is_spare_part(self, top: str, path: str, because: str) -> bool:
+        """Whether a package loads one of its own files, which only its builds need."""
+        manifest = self.tree.manifest(top)
+        return self.tree.top(because) == top and self.sparing.has_file(manifest, path)
+
+    def _use_spare(self) -> None:
+        """What was spared comes back where a build turns out to run after all."""
+        for top in sorted(self._spared):
+            manifest = self.tree.manifest(top)
+            if manifest is None or self.sparing.rows(manifest):
+                continue
+            self._spared.remove(top)
+            left = self.left.get(top, [])
+            back = [entry for entry, row in left if row is SPARED]
+            self.left[top] = [pair for pair in left if pair[1] is not SPARED]
+            self._left_code.pop(top, None)
+            for entry in in_order(back):
+                self.load(Target(entry.path, entry.path), self.packages[top])
+                if is_code(entry.path) and not self._is_tight:
+                    self._scan(entry, top)
+            self._depend(top)
 
     def _entries(self, top: str) -> None:
         manifest = self.tree.manifest(top)
@@ -184,24 +225,9 @@ class PackageClosure:
         if manifest is None:
             return
         because = join(top, "package.json")
-        optional = manifest.table("peerDependenciesMeta")
         for name in manifest.wanted:
-            is_peer = name in optional and name not in manifest.table("dependencies")
-            if self._is_spare(manifest, name) or (is_peer and self._is_marked(name)):
-                continue
-            self.name(name, top, because)
-
-    def _is_spare(self, manifest: Manifest, name: str) -> bool:
-        """What a package loads only to build (``[[spare]]``)."""
-        rows = [row for row in node_table().spare if row.package == manifest.name]
-        if self._level is Level.SAFE or not any(row.names.fullmatch(name) for row in rows):
-            return False
-        files = {file for row in rows for file in row.files}
-        return not any(
-            self.world.rootfs.lookup(join(directory, file)) is not None
-            for directory in self._manifests
-            for file in files
-        )
+            if not self._does_without(name, because):
+                self.name(name, top, because)
 
     def _is_marked(self, name: str) -> bool:
         """Whether the app's own manifests name a package for development only. What another
@@ -209,6 +235,19 @@ class PackageClosure:
         if self._level is Level.SAFE:
             return False
         return any(name in m.only_for_development for m in self._manifests.values())
+
+    def _does_without(self, name: str, origin: str) -> bool:
+        """Whether the package around ``origin`` serves without a package that it names: only its
+        builds load that, or only an installation for development has it."""
+        manifest = self.tree.manifest(self.tree.top(origin))
+        if manifest is None:
+            return False
+        if self.sparing.has_dependency(manifest, name):
+            self._spared.add(manifest.directory)
+            return True
+        if manifest.insists_on(name) or self.sparing.builds(manifest):
+            return False
+        return self._is_marked(name)
 
     def _is_for_tools(self, name: str, directory: str) -> bool:
         """Whether a package is there for development only, as far as the manifests tell."""
@@ -291,11 +330,12 @@ class PackageClosure:
             entry = self.world.rootfs.lookup(place)
             found = self.tree.top(entry.path) if entry is not None else ""
             known = not found or found == top or found in self.packages
-            return not known and not self._is_marked(name)
+            return not known and not self._does_without(name, origin)
         return False
 
     def _reconsider(self) -> None:
         """Rows whose ``unless`` has come true: a compiler or a reader of source maps runs."""
+        self._use_spare()
         names = {m.name for top in self.packages if (m := self.tree.manifest(top)) is not None}
         names |= self.flags
         for row in (row for row in node_table().brings if row[0] in names):

@@ -166,6 +166,7 @@ class NodeRuntime(Runtime):
         finds in the working directory."""
         self._started = True
         target = self.tasks.behind_shim(path) or path
+        self.closure.sparing.note(self.closure.tree.scope(target), argv[1:])
         self.closure.load(Target(target, target), because)
         yield Need(target, Group.PROGRAM, "programs of npm packages", because)
         if is_manager(self.closure.tree.top(path)):

@@ -24,11 +24,16 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Spare:
-    """Dependencies of a package that it loads only to build or where a file of the app asks."""
+    """What a package loads only to build: dependencies by ``names``, its own files by ``paths``.
+    Not where one of ``files`` lies beside a package.json, nor unless its program is given one of
+    the words ``serves``, and a build left one of ``lists``."""
 
     package: str
     names: re.Pattern[str]
+    paths: re.Pattern[str]
     files: tuple[str, ...]
+    serves: tuple[str, ...]
+    lists: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class NodeTable:
     left_out: tuple[Left, ...]
     spare: tuple[Spare, ...]
     brings: tuple[tuple[str, re.Pattern[str]], ...]
+    records: frozenset[str]
     runtime_symbol: bytes
     smallest_runtime_bytes: int
     unread: tuple[str, ...]
@@ -96,10 +102,18 @@ def node_table() -> NodeTable:
             for row in table["left_out"]
         ),
         spare=tuple(
-            Spare(row["package"], any_of(row["dependencies"]), tuple(row["unless_files"]))
+            Spare(
+                row["package"],
+                any_of(row["dependencies"]),
+                any_of(row["paths"]),
+                tuple(row["unless_files"]),
+                tuple(row["serves"]),
+                tuple(row["lists"]),
+            )
             for row in table["spare"]
         ),
         brings=tuple((row["package"], any_of(row["packages"])) for row in table["brings"]),
+        records=frozenset(table["records"]["names"]),
         runtime_symbol=table["other_runtimes"]["symbol"].encode(),
         smallest_runtime_bytes=table["other_runtimes"]["smallest_bytes"],
         unread=tuple(table["mentions"]["skipped"]),

@@ -11,7 +11,7 @@ from functools import cached_property
 from imgslim.choices import Level
 from imgslim.model import Entry
 from imgslim.runtimes.elf import elf_facts
-from imgslim.runtimes.node.packages import Manifest, PackageTree, is_third_party
+from imgslim.runtimes.node.packages import FOLDER, Manifest, PackageTree, is_third_party
 from imgslim.runtimes.node.tables import Left, node_table
 from imgslim.world import World
 
@@ -38,6 +38,11 @@ class Units:
                 if path != top:
                     found[top].append(entry)
         return {top: tuple(entries) for top, entries in found.items()}
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names by which the packages with files are looked up."""
+        return frozenset(top.rpartition(f"/{FOLDER}/")[2] for top in self.files)
 
     @cached_property
     def is_musl(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,12 +21,11 @@ from imgslim.commands import (
     tree_needs,
     word_needs,
 )
-from imgslim.environment import is_search_path, searched_needs, variable_needs
 from imgslim.model import Command, Entry, Finding, Group, Need, Problem, Severity
 from imgslim.runtimes.base import Runtime
 from imgslim.runtimes.distro import stands_alone
 from imgslim.runtimes.script import is_own_script, program_of, read_shebang
-from imgslim.runtimes.shell.facts import Facts, Mention, Run, at_line
+from imgslim.runtimes.shell.facts import Facts, Run, at_line
 from imgslim.runtimes.shell.homes import homes_of
 from imgslim.runtimes.shell.interpreter import Interpreter
 from imgslim.runtimes.shell.invocation import (
@@ -37,6 +36,7 @@ from imgslim.runtimes.shell.invocation import (
     is_shell,
     parse_invocation,
 )
+from imgslim.runtimes.shell.mentions import Mentions
 from imgslim.runtimes.shell.problems import (
     MISSING,
     NOT_FOLLOWED,
@@ -62,7 +62,8 @@ _MAX_NESTED = 12
 
 _PROFILE = "/etc/profile"  # a login shell reads it first (bash(1), dash(1), INVOCATION)
 
-_MAX_WALKS = 8  # with different arguments: a script may call itself with ever more
+_MAX_WALKS = 8  # of a script, with different arguments
+_MAX_WITHIN = 3  # of it inside itself: each time it may append to all that the one before had set
 
 _LARGEST_SCRIPT_BYTES = 4 << 20  # beyond, it is an archive that unpacks itself
 
@@ -70,7 +71,7 @@ _LARGEST_SCRIPT_BYTES = 4 << 20  # beyond, it is an archive that unpacks itself
 @dataclass(frozen=True, slots=True)
 class _Caller:
     """Who starts a shell: ``label`` is its path or word, ``line`` where in it; whether it is known
-    to run; what it hands on."""
+    to run; what it hands on; the scripts ``within`` which it runs."""
 
     label: str
     line: int = 1
@@ -78,6 +79,7 @@ class _Caller:
     environment: Environment | None = None
     functions: Mapping[str, Node] = field(default_factory=dict)
     depth: int = 0
+    within: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class ShellRuntime(Runtime):
         super().__init__(world)
         self._walked: Counter[str] = Counter()
         self._walks: set[object] = set()
+        self._mentions = Mentions(world)
         self._followed: set[tuple[str, Argv]] = set()
         self._applets: dict[str, bytes] = {}
         self._running: set[str] = set()
@@ -212,8 +215,10 @@ class ShellRuntime(Runtime):
         if entry is None or not entry.is_file or entry.size_bytes > _LARGEST_SCRIPT_BYTES:
             return
         self._walked[entry.path] += 1
-        if self._walked[entry.path] > _MAX_WALKS:
+        within = (*caller.within, entry.path)
+        if self._walked[entry.path] > _MAX_WALKS or within.count(entry.path) > _MAX_WITHIN:
             return
+        caller = replace(caller, within=within)
         source = self.world.rootfs.read_bytes(entry)
         yield from self._walk(_Job(source, self._names(name, params, caller), path, shell, caller))
 
@@ -253,28 +258,12 @@ class ShellRuntime(Runtime):
         left_out = trimmed_programs(self.world, job.label)
         for mention in facts.mentions:
             if name_of(mention.text.partition(" ")[0]) not in left_out:
-                found = self._mentioned(mention)  # it may hold a pipeline: $(… | /bin/perl -e …)
+                found = self._mentions.needs(
+                    mention
+                )  # it may hold a pipeline: $(… | /bin/perl -e …)
                 yield from (each for each in found if name_of(each.path) not in left_out)
         yield from self._runs(facts, job)
         yield from doubts(facts, runs=job.runs)
-
-    def _mentioned(self, mention: Mention) -> Iterator[Finding]:
-        if mention.variable:
-            yield from variable_needs(
-                self.world, mention.variable, mention.text, mention.script, mention.place
-            )
-            if is_search_path(mention.variable):
-                yield from searched_needs(
-                    self.world,
-                    mention.variable,
-                    mention.text,
-                    mention.script,
-                    mention.place,
-                    by="a script",
-                )
-        else:
-            words = mention.text.split() or [mention.text]
-            yield from word_needs(self.world, words, mention.script, mention.place)
 
     def _runs(self, facts: Facts, job: _Job) -> Iterator[Finding]:
         missing: dict[str, list[str]] = {}
@@ -325,6 +314,7 @@ class ShellRuntime(Runtime):
                 inner.environment,
                 facts.functions,
                 job.caller.depth + 1,
+                job.caller.within,
             )
             yield from self._inner(inner, run, caller)
 
