@@ -51,7 +51,7 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Engine tests last: what fails fast shall fail first. Those of one fixture one after the
     other, so that the images and archives of one at a time fill the disk; tests that run in several
-    processes stay together by fixture, others by module."""
+    processes stay together by module (``_group``)."""
     modules = {item.path: index for index, item in reversed(list(enumerate(items)))}
     items.sort(
         key=lambda item: (
@@ -61,7 +61,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         )
     )
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(_fixture_name(item) or item.path.name))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    """What stays on one process: a module, whose tests may share a tag; of the one that goes through
+    all fixtures, a fixture."""
+    module = item.path.name
+    return f"{module} {_fixture_name(item)}" if module == "test_fixtures.py" else module
 
 
 def _fixture_name(item: pytest.Item) -> str:
