@@ -65,8 +65,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _group(item: pytest.Item) -> str:
-    """What stays on one process: a module, whose tests may share a tag; of the one that goes through
-    all fixtures, a fixture."""
+    """What stays on one process: a module, whose tests may share a tag; in the one that goes
+    through all fixtures, a fixture."""
     module = item.path.name
     return f"{module} {_fixture_name(item)}" if module == "test_fixtures.py" else module
 
