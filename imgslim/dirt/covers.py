@@ -37,7 +37,7 @@ def cover_image(
     """``image`` and ``layers`` with the secrets covered in all texts: what made the layers, the
     history, variables, labels, commands. (``config_blob`` is left: it is for engines.)"""
     known = _known_values(image, find_more)
-    clean = covering(image, find_more)
+    clean = _covering(known, find_more)
     blobs = tuple(replace(blob, created_by=clean(blob.created_by)) for blob in image.layers)
     history = tuple(replace(row, created_by=clean(row.created_by)) for row in image.history)
     indexed = tuple(
@@ -51,7 +51,10 @@ def cover_image(
 def covering(image: Image, find_more: FindMore = nothing_more) -> Callable[[str], str]:
     """What covers the secrets in a text that quotes an instruction, and those of ``image`` in any:
     a line of a build, a note."""
-    known = _known_values(image, find_more)
+    return _covering(_known_values(image, find_more), find_more)
+
+
+def _covering(known: re.Pattern[str] | None, find_more: FindMore) -> Callable[[str], str]:
     return lambda text: _without(cover(text, hits_in_instruction(text, find_more)), known)
 
 
@@ -62,7 +65,8 @@ def cover_config(config: ImageConfig) -> ImageConfig:
 
 def cover_plan(plan: Plan, image: Image) -> Plan:
     """``plan`` of ``image`` for reports to quote: the commands of its programs, and its notes."""
-    known, clean = _known_values(image, nothing_more), covering(image)
+    known = _known_values(image, nothing_more)
+    clean = _covering(known, nothing_more)
 
     def words(argv: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_without(word, known) for word in _cover_words(argv, nothing_more))
