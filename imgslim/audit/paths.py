@@ -10,7 +10,7 @@ from itertools import chain
 
 from imgslim.audit.model import Verdict, WastedFile
 from imgslim.audit.needed import Fate
-from imgslim.model import Entry, Plan
+from imgslim.model import Entry, Plan, paths_by_inode
 from imgslim.paths import above
 from imgslim.rootfs import Rootfs
 
@@ -51,9 +51,7 @@ def list_paths(
     inside = [entry for path, entry in rootfs.entries.items() if path.startswith(start)]
     files = [entry for entry in inside if entry.is_file]
     sizes = _sums(files, wasted)
-    names: dict[int, list[str]] = defaultdict(list)
-    for file in files:
-        names[file.inode].append(file.path)
+    names = paths_by_inode(files)
     rows = [
         PathAudit(file.path, file.size_bytes, fate.verdict(file.path, names[file.inode]))
         for file in files

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from imgslim.model import Entry, Kind, Layer
+from imgslim.model import Entry, Kind, Layer, paths_by_inode
 from imgslim.rootfs import Rootfs
 
 Inode = int
@@ -56,9 +56,6 @@ def find_names(layers: Sequence[Layer], rootfs: Rootfs) -> Names:
                 linked = entries.get(rootfs.canonical(entry.path))
                 if linked is not None:
                     moved.add(linked.inode)
-    names: dict[Inode, list[str]] = {inode: [] for inode in moved}
-    if moved:
-        for path, entry in entries.items():
-            if entry.inode in moved and entry.kind is Kind.FILE:
-                names[entry.inode].append(path)
-    return Names(entries, {inode: tuple(sorted(paths)) for inode, paths in names.items()})
+    there = (entry for entry in entries.values() if entry.inode in moved) if moved else ()
+    names = paths_by_inode(there)
+    return Names(entries, {inode: tuple(sorted(names.get(inode, ()))) for inode in moved})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from imgslim.model import Entry, Keep
+from imgslim.model import Entry, Keep, paths_by_inode
 from imgslim.rootfs import Rootfs
 
 _CHUNK_BYTES = 1 << 20
@@ -102,8 +102,4 @@ def _source_of(path: str) -> str:
 
 
 def _linked(wanted: Iterable[Entry]) -> Iterator[list[str]]:
-    names: dict[int, list[str]] = {}
-    for entry in wanted:
-        if entry.is_file:
-            names.setdefault(entry.inode, []).append(entry.path)
-    return (group for group in names.values() if len(group) > 1)
+    return (group for group in paths_by_inode(wanted).values() if len(group) > 1)

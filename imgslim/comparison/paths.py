@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 
 from imgslim.comparison.changes import Aspect, Detail, How, PathChange
-from imgslim.model import Entry, Kind
+from imgslim.model import Entry, Kind, paths_by_inode
 from imgslim.verify.compare import device_text, is_same_second, time_text
 
 Tree = Mapping[str, Entry]
@@ -92,7 +92,8 @@ def _attribute_details(one: Mapping[str, bytes], two: Mapping[str, bytes]) -> It
 def _link_details(before: Tree, after: Tree) -> dict[str, tuple[Detail, ...]]:
     """For each file that has other names than before, of the names that are files in both trees."""
     common = [path for path, one in before.items() if one.is_file and _is_file_in(after, path)]
-    was, now = _names(before, common), _names(after, common)
+    ordered = sorted(common)
+    was, now = (paths_by_inode(tree[path] for path in ordered) for tree in (before, after))
     details: dict[str, tuple[Detail, ...]] = {}
     for path in common:
         one, two = was[before[path].inode], now[after[path].inode]
@@ -100,13 +101,6 @@ def _link_details(before: Tree, after: Tree) -> dict[str, tuple[Detail, ...]]:
             detail = Detail(Aspect.HARD_LINKS, _others(path, one), _others(path, two))
             details[path] = (detail,)
     return details
-
-
-def _names(entries: Tree, paths: Iterable[str]) -> dict[int, list[str]]:
-    names: dict[int, list[str]] = {}
-    for path in sorted(paths):
-        names.setdefault(entries[path].inode, []).append(path)
-    return names
 
 
 def _others(path: str, names: list[str]) -> str:

@@ -13,7 +13,7 @@ from enum import Enum
 
 from imgslim.copyplan.patterns import is_versioned, may_vanish
 from imgslim.copyplan.words import is_copy_word, is_shell_word
-from imgslim.model import Entry, Group, Keep
+from imgslim.model import Entry, Group, Keep, paths_by_inode
 from imgslim.rootfs import Rootfs
 
 
@@ -70,10 +70,7 @@ class Kept:
         by_path = {keep.entry.path: keep for keep in keeps}
         files = [keep.entry for keep in by_path.values() if keep.entry.is_file]
         counts = Counter(entry.inode for entry in files)
-        names: dict[int, list[str]] = {}
-        for entry in files:
-            if counts[entry.inode] > 1:
-                names.setdefault(entry.inode, []).append(entry.path)
+        names = paths_by_inode(entry for entry in files if counts[entry.inode] > 1)
         torn = frozenset(path for group in names.values() for path in _torn_by(group))
         linked = frozenset(names)
         return cls(rootfs, by_path, linked, torn, tuple(hidden), mounted_files, stripped, lasting)

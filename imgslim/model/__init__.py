@@ -35,6 +35,7 @@ from imgslim.model.plan import (
     Program,
     Scope,
     Severity,
+    paths_by_inode,
     unique_size_bytes,
 )
 
@@ -67,5 +68,6 @@ __all__ = [
     "Severity",
     "Traits",
     "owned_by",
+    "paths_by_inode",
     "unique_size_bytes",
 ]

@@ -270,6 +270,15 @@ class Plan:
         return unique_size_bytes(row.entry for part in rows for row in part)
 
 
+def paths_by_inode(entries: Iterable[Entry]) -> dict[int, list[str]]:
+    """The names of each regular file in ``entries``, in their order."""
+    names: dict[int, list[str]] = {}
+    for entry in entries:
+        if entry.kind is Kind.FILE:
+            names.setdefault(entry.inode, []).append(entry.path)
+    return names
+
+
 def unique_size_bytes(entries: Iterable[Entry]) -> int:
     """Sum the bytes of regular files in ``entries``, files that share an inode once."""
     return sum({e.inode: e.size_bytes for e in entries if e.kind is Kind.FILE}.values())

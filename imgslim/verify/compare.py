@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from imgslim.model import Entry, Kind
+from imgslim.model import Entry, Kind, paths_by_inode
 from imgslim.rootfs import Rootfs
 from imgslim.verify.differences import NOTHING, Aspect, Mismatch
 from imgslim.verify.digests import digest_of_file, digest_of_mapped
@@ -122,9 +122,7 @@ _Groups = Mapping[str, tuple[str, ...]]
 
 def _groups(entries: Mapping[str, Entry]) -> _Groups:
     """For each path the sorted names of its file."""
-    names: dict[int, list[str]] = {}
-    for path in sorted(entries):
-        names.setdefault(entries[path].inode, []).append(path)
+    names = paths_by_inode(entries[path] for path in sorted(entries))
     return {path: tuple(group) for group in names.values() for path in group}
 
 
