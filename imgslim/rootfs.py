@@ -8,11 +8,13 @@ to the link's target, as containerd applies layers.
 from __future__ import annotations
 
 import fnmatch
+import json
 import posixpath
 import re
 from collections.abc import Container, Iterable, Iterator, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import Any
 
 from imgslim.errors import ArchiveError
 from imgslim.globs import glob_regex, split_pattern
@@ -171,6 +173,13 @@ class Rootfs:
         if entry is None:
             return ""
         return self.read_bytes(entry).decode("utf-8", "surrogateescape")
+
+    def read_json(self, entry: Entry) -> Any:
+        """The value of a JSON file; None where it is damaged."""
+        try:
+            return json.loads(self.read_bytes(entry))
+        except (ValueError, RecursionError):
+            return None
 
     def glob(self, pattern: str) -> Iterator[Entry]:
         """Entries whose canonical path matches, sorted: ``*`` and ``?`` within a component,

@@ -8,13 +8,11 @@ version), which carton and local::lib have, too. The list of Perl itself lies in
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections.abc import Iterator
-from typing import Any
 
-from imgslim.model import Package
+from imgslim.model import Entry, Package
 from imgslim.rootfs import Rootfs
 
 _RECORD = re.compile(r"^(.*)/\.meta/([^/]+)/install\.json$")
@@ -39,7 +37,8 @@ def read_cpan(rootfs: Rootfs) -> tuple[Package, ...]:
 def _recorded(rootfs: Rootfs, path: str, lists: dict[str, re.Match[str]]) -> Package | None:
     """A distribution with cpanm's record; its list is taken out of ``lists``."""
     match = _RECORD.match(path)
-    fields = _read_json(rootfs, path)
+    entry = _readable(rootfs, path)
+    fields = None if entry is None else rootfs.read_json(entry)
     if match is None or not isinstance(fields, dict):
         return None
     parts = _VERSIONED.fullmatch(match[2])
@@ -67,8 +66,8 @@ def _beside(rootfs: Rootfs, path: str) -> Iterator[str]:
 
 def _files(rootfs: Rootfs, packlist: str) -> Iterator[str]:
     """The files of a list that are there, at their canonical paths."""
-    entry = rootfs.lookup(packlist)
-    if entry is None or not entry.is_file or entry.size_bytes > _LARGEST_BYTES:
+    entry = _readable(rootfs, packlist)
+    if entry is None:
         return
     for line in rootfs.read_text(entry.path).splitlines():
         path = line.partition(" ")[0]
@@ -77,11 +76,8 @@ def _files(rootfs: Rootfs, packlist: str) -> Iterator[str]:
             yield found.path
 
 
-def _read_json(rootfs: Rootfs, path: str) -> Any:
+def _readable(rootfs: Rootfs, path: str) -> Entry | None:
     entry = rootfs.lookup(path)
     if entry is None or not entry.is_file or entry.size_bytes > _LARGEST_BYTES:
         return None
-    try:
-        return json.loads(rootfs.read_bytes(entry))
-    except (ValueError, RecursionError):
-        return None
+    return entry

@@ -7,7 +7,6 @@ node_modules structure" (files lie in ``.pnpm/NAME@VERSION/node_modules/NAME``, 
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -53,10 +52,7 @@ def _top(directory: str, manifests: dict[str, Entry]) -> str:
 
 
 def _package(rootfs: Rootfs, manifest: Entry, files: list[str]) -> Package | None:
-    try:
-        fields = json.loads(rootfs.read_bytes(manifest))
-    except (ValueError, RecursionError):
-        return None
+    fields = rootfs.read_json(manifest)
     if not isinstance(fields, dict):
         return None
     name, version = fields.get("name"), fields.get("version")

@@ -11,7 +11,7 @@ from imgslim.choices import Level
 from imgslim.commands import join
 from imgslim.model import Entry, Finding, Group, Need
 from imgslim.runtimes.node.locks import development_packages
-from imgslim.runtimes.node.packages import is_third_party, package_name, read_json
+from imgslim.runtimes.node.packages import is_third_party, package_name
 from imgslim.runtimes.node.programs import program_findings
 from imgslim.runtimes.node.reach import PackageClosure
 from imgslim.runtimes.node.resolve import Target, is_bare, is_path
@@ -84,7 +84,7 @@ class NodeClosure(PackageClosure):
     def read_settings(self, path: str) -> None:
         """A JSON file that a command line names: its strings are files and packages."""
         entry = self.world.rootfs.get(path)
-        value = None if entry is None else read_json(self.world.rootfs, entry)
+        value = None if entry is None else self.world.rootfs.read_json(entry)
         self._strings([(text, 0) for text in _strings_in(value)], path)
 
     def read_mention(self, path: str, text: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from imgslim.commands import join
 from imgslim.rootfs import Rootfs
-from imgslim.runtimes.node.packages import FOLDER, is_third_party, read_json
+from imgslim.runtimes.node.packages import FOLDER, is_third_party
 
 _NAMES = ("npm-shrinkwrap.json", "package-lock.json")
 _HIDDEN = f"/{FOLDER}/.package-lock.json"
@@ -36,7 +36,7 @@ def development_packages(rootfs: Rootfs) -> dict[str, str]:
 
 def _marked(rootfs: Rootfs, path: str) -> Iterator[str]:
     entry = rootfs.lookup(path)
-    fields = read_json(rootfs, entry) if entry is not None and entry.is_file else None
+    fields = rootfs.read_json(entry) if entry is not None and entry.is_file else None
     packages = fields.get("packages") if isinstance(fields, dict) else None
     for place, row in packages.items() if isinstance(packages, dict) else ():
         if isinstance(row, dict) and row.get("dev") is True:

@@ -7,7 +7,6 @@ Sources: nodejs.org/api/packages.html (fields of package.json), nodejs.org/api/m
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ from functools import cached_property
 from typing import Any
 
 from imgslim.commands import join
-from imgslim.model import Entry
 from imgslim.rootfs import Rootfs
 from imgslim.runtimes.node.tables import node_table
 from imgslim.world import World
@@ -180,16 +178,8 @@ class PackageTree:
             entry = self._rootfs.lookup(entry.path)
         if entry is None or not entry.is_file or entry.size_bytes > _LARGEST_BYTES:
             return None
-        fields = read_json(self._rootfs, entry)
+        fields = self._rootfs.read_json(entry)
         return Manifest(directory, fields) if isinstance(fields, dict) else None
-
-
-def read_json(rootfs: Rootfs, entry: Entry) -> Any:
-    """The value of a JSON file; None where it is damaged."""
-    try:
-        return json.loads(rootfs.read_bytes(entry))
-    except (ValueError, RecursionError):
-        return None
 
 
 def _folders_above(directory: str) -> Iterator[str]:

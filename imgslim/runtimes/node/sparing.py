@@ -16,7 +16,7 @@ from typing import Any
 
 from imgslim.choices import Level
 from imgslim.commands import join
-from imgslim.runtimes.node.packages import Manifest, is_third_party, read_json
+from imgslim.runtimes.node.packages import Manifest, is_third_party
 from imgslim.runtimes.node.tables import Left, Spare, node_table
 from imgslim.world import World
 
@@ -98,7 +98,7 @@ class Sparing:
             return
         for path in lists:
             entry = rootfs.get(path)
-            fields: Any = read_json(rootfs, entry) if entry is not None and entry.is_file else None
+            fields: Any = rootfs.read_json(entry) if entry is not None and entry.is_file else None
             files = fields.get("files") if isinstance(fields, dict) else None
             for file in files if isinstance(files, list) else ():
                 found = rootfs.lookup(posixpath.normpath(join(posixpath.dirname(path), str(file))))

@@ -109,7 +109,8 @@ class PerlRuntime(Runtime):
         path = entry.path
         if embeds(entry):
             self._embedded = path
-        if embeds(entry) or is_interpreter(self.world.rootfs, entry):
+            return self._use(path)
+        if is_interpreter(self.world.rootfs, entry):
             return self._use(path)
         table = load_table("perl")["sources"]
         is_source = path.endswith(tuple(table["suffixes"]))

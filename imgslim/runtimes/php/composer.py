@@ -145,10 +145,7 @@ def find_project(rootfs: Rootfs, entry: Entry) -> Project | None:
     if not entry.is_file or entry.size_bytes > _LARGEST_BYTES or not entry.path.endswith(INSTALLED):
         return None
     vendor = entry.path.removesuffix(INSTALLED)
-    try:
-        data = json.loads(rootfs.read_bytes(entry))
-    except ValueError:
-        return None
+    data = rootfs.read_json(entry)
     if isinstance(data, list):  # composer 1
         data = {"packages": data}
     is_one = isinstance(data, dict) and isinstance(data.get("packages"), list)
@@ -192,10 +189,7 @@ def read_object(rootfs: Rootfs, path: str) -> Mapping[str, Any]:
     entry = rootfs.lookup(path)
     if entry is None or not entry.is_file or entry.size_bytes > _LARGEST_BYTES:
         return {}
-    try:
-        data = json.loads(rootfs.read_bytes(entry))
-    except ValueError:
-        return {}
+    data = rootfs.read_json(entry)
     return data if isinstance(data, dict) else {}
 
 
