@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,14 @@ def missing_browser() -> str | None:
     return f"no {' and no '.join(missing)}; {how}" if missing else None
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where several processes share the tests: which of them stay together."""
+    from tests.processes import ByModule
+
+    return ByModule(config, log)
+
+
 NEEDED = {"engine": missing_engine, "browser": missing_browser}
 """Marks, and what tells why a test with that mark cannot run."""
 
@@ -47,11 +56,9 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Engine tests last: what fails fast shall fail first. Those of one fixture one after the
-    other, so that the images and archives of one at a time fill the disk; tests that run in several
-    processes stay together by module (``_group``)."""
+    other, so that the images and archives of one at a time fill the disk."""
     modules = {item.path: index for index, item in reversed(list(enumerate(items)))}
     items.sort(
         key=lambda item: (
@@ -60,15 +67,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             _fixture_name(item),
         )
     )
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-
-
-def _group(item: pytest.Item) -> str:
-    """What stays on one process: a module, whose tests may share a tag; in the one that goes
-    through all fixtures, a fixture."""
-    module = item.path.name
-    return f"{module} {_fixture_name(item)}" if module == "test_fixtures.py" else module
 
 
 def _fixture_name(item: pytest.Item) -> str:
