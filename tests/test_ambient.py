@@ -352,3 +352,21 @@ def test_plug_ins_come_with_the_library_that_loads_them_and_not_without(
 
     assert comes(needs(world, f"{LIBS}/{library}"))
     assert not comes(needs(world, f"{LIBS}/libother.so.1"))
+
+
+@pytest.mark.parametrize(
+    ("kept", "path"),
+    [
+        (f"{LIBS}/libwrap.so.0", "/etc/hosts.deny"),
+        (f"{LIBS}/security/pam_motd.so", "/etc/motd"),
+        (f"{LIBS}/security/pam_motd.so", "/etc/update-motd.d/10-uname"),
+    ],
+)
+def test_what_a_server_asks_before_it_lets_somebody_in(
+    tmp_path: Path, kept: str, path: str
+) -> None:
+    world = make_world(tmp_path, {kept: elf(), path: "sshd: ALL\n", "/usr/bin/other": elf()})
+    reached = {need: found.scope for need, found in needs(world, kept).items()}
+    assert path in reached or reached.get(path.rpartition("/")[0]) is Scope.TREE
+    others = needs(world, "/usr/bin/other")
+    assert not any(path == need or path.startswith(f"{need}/") for need in others if need != "/etc")

@@ -371,3 +371,33 @@ def test_of_libraries_for_browsers_what_is_linked_to(
     assert [p.cost_bytes for p in said] == (
         [] if "lib.js" in expected else [len("lib.jslib.min.js.map")]
     )
+
+
+APACHE = debian(
+    {
+        "apache2": (
+            "Depends: apache2-bin, perl",
+            {"/usr/sbin/apachectl": PROGRAM, "/usr/sbin/a2enmod": PROGRAM},
+        ),
+        "apache2-bin": ("Depends: perl", {"/usr/sbin/apache2": PROGRAM}),
+        "perl": ("", {"/usr/bin/perl": PROGRAM}),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("level", "roots", "comes"),
+    [
+        (Level.SAFE, ["/usr/sbin/apachectl"], True),
+        (Level.BALANCED, ["/usr/sbin/apachectl"], False),
+        (Level.BALANCED, ["/usr/sbin/apachectl", "/usr/bin/perl"], True),
+    ],
+)
+def test_a_web_server_runs_without_the_perl_of_the_tools_that_set_it_up(
+    tmp_path: Path, level: Level, roots: list[str], comes: bool
+) -> None:
+    world = make_world(tmp_path, APACHE, choices=Choices(level=level))
+    found = kept(world, *roots, command=True)
+    assert {"/usr/sbin/apache2", "/usr/sbin/apachectl"} <= found
+    assert ("/usr/bin/perl" in found) is comes
+    assert ("/usr/sbin/a2enmod" in found) is (level is Level.SAFE)
