@@ -260,4 +260,6 @@ def test_without_its_libraries_it_says_how_to_get_them(
     assert run(["audit", "-q", str(archive), "--format", "html"]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert "pip install 'imgslim[html]'" in printed.err and "Traceback" not in printed.err
+    assert (
+        "pip install jinja2 'vl-convert-python<2'" in printed.err and "Traceback" not in printed.err
+    )

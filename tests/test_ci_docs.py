@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 import tomllib
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from junitparser import JUnitXml
 
 from imgslim.cli.app import run
 from tests.archives import docker_archive
+from tests.engines import command, remove_image
 from tests.schemas import sarif_errors, workflow_errors
 from tests.test_check import IMAGE, PLAIN, made
 
@@ -92,6 +95,41 @@ def test_the_lines_of_a_snippet_check_an_image(name: str, project: Path) -> None
             assert (suite.tests, suite.failures > 0) == (8, bool(code))
 
 
+def script_lines(document: Any) -> Iterator[str]:
+    """All shell lines of a snippet, in their order."""
+    for job in document.get("jobs", document).values():
+        if isinstance(job, dict):
+            for step in [*job.get("script", ()), *job.get("steps", ())]:
+                line = step if isinstance(step, str) else step.get("run", "")
+                yield from line.splitlines()
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_lines_of_a_snippet_run_as_they_stand(name: str, tmp_path: Path) -> None:
+    """In an environment of its own; what is installed is this checkout."""
+    tools = tmp_path / "tools"
+    command(sys.executable, "-m", "venv", str(tools))
+    tag = f"app:test-{uuid.uuid4().hex[:12]}"
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "imgslim.toml").write_text(blocks("toml")[0])
+    (work / "Dockerfile").write_text('FROM scratch\nCOPY Dockerfile /\nCMD ["/none"]\n')
+    environment = {
+        "PATH": f"{tools}/bin:{os.environ['PATH']}",
+        "IMGSLIM": str(ROOT),
+        "DOCKER_BUILDKIT": "0",
+        "IMAGE": tag,
+        "CI_COMMIT_SHA": tag.partition(":")[2],
+    }
+    try:
+        for line in script_lines(yaml.safe_load(snippets()[name])):
+            command("sh", "-euc", f"cd '{work}'\n{line}", env=environment)
+    finally:
+        remove_image(tag)
+    assert list(work.glob("imgslim.[sx]*"))
+
+
 def test_the_archive_that_gitlab_hands_over_is_the_one_that_is_checked() -> None:
     jobs = yaml.safe_load(snippets()[".gitlab-ci.yml"])
     (path,) = jobs["build-image"]["artifacts"]["paths"]
@@ -111,3 +149,11 @@ def test_the_limits_that_dive_has_can_be_moved_to(
         (tmp_path / "imgslim.toml").write_text(f"[check]\n{own}\n")
         assert len(tomllib.loads(own)) == 1
         assert run(["check", "app.tar"]) == 0
+
+
+def test_nobody_is_sent_to_the_other_imgslim_on_pypi() -> None:
+    """There the name is another project's: who installs it by name runs other people's code."""
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("imgslim/**/*.py")]
+    by_name = re.compile(r"(?:pip|pipx|uv tool|uvx)\b.*(?: |')imgslim\b(?!/)")
+    lines = [line for page in pages for line in page.read_text(encoding="utf-8").splitlines()]
+    assert [line for line in lines if by_name.search(line) and "install" in line] == []

@@ -590,5 +590,5 @@ def test_without_the_extra_secrets_say_what_to_install(
     monkeypatch.setitem(sys.modules, "kingfisher_sdk", None)
     archive = write_archive(tmp_path / "app.tar")
     assert run(["audit", str(archive), "--secrets"]) == 2
-    assert "imgslim[secrets]" in capsys.readouterr().err
+    assert "pip install 'kingfisher-secret-scanner<2'" in capsys.readouterr().err
     assert run(["audit", str(archive)]) == 0

@@ -40,7 +40,7 @@ class SecretScanner:
         except ImportError as error:
             raise UsageError(
                 "looking for secrets in files needs Kingfisher, which is not installed",
-                hint="pip install 'imgslim[secrets]'",
+                hint="pip install 'kingfisher-secret-scanner<2'",
             ) from error
         self._scanner: Scanner = Scanner(Rules(confidence=CONFIDENCE), redact=True)
         self._input = ScanInput

@@ -74,7 +74,7 @@ def check_extra() -> None:
     except ImportError as error:
         raise UsageError(
             "--format html needs jinja2 and Vega, which are not installed",
-            hint="pip install 'imgslim[html]'",
+            hint="pip install jinja2 'vl-convert-python<2'",
         ) from error
     del jinja2, vl_convert
 
