@@ -9,6 +9,7 @@ import pytest
 from imgslim.model import Command, Origin, OriginKind, Plan
 from imgslim.plan import build_plan
 from imgslim.runtimes.ambient import AmbientNeeds
+from imgslim.runtimes.command import CommandRuntime
 from imgslim.runtimes.distro import DistroPackages
 from imgslim.runtimes.elf import ElfRuntime
 from imgslim.runtimes.elf.lines import commands_in
@@ -27,6 +28,7 @@ def kept(tmp_path: Path, tree: Tree, program: str) -> set[str]:
 def plan_of(tmp_path: Path, tree: Tree, program: str) -> Plan:
     world = make_world(tmp_path, tree)
     runtimes = [
+        CommandRuntime(world),
         ElfRuntime(world),
         PythonRuntime(world),
         DistroPackages(world),
@@ -113,6 +115,23 @@ def test_a_program_that_starts_no_shell_needs_none_of_that(tmp_path: Path) -> No
     assert "/usr/bin/rm" not in kept(tmp_path, tree, "/usr/sbin/quiet")
 
 
+def test_so_does_a_packaged_library_with_what_a_directory_of_scripts_runs(tmp_path: Path) -> None:
+    line = b"/usr/bin/env -i PATH=/usr/bin run-parts --lsbsysinit /etc/day.d > /run/day\0"
+    module = elf("libc.so.6", imports=["system"], data=b"\1\0" + line)
+    tree = debian(
+        {
+            "pam": ("", {"/usr/lib/libday.so": File(module, 0o755)}),
+            "dash": ("Essential: yes", {"/bin/sh": PROGRAM}),
+            "coreutils": ("Essential: yes", {"/usr/bin/env": PROGRAM}),
+            "debianutils": ("Essential: yes", {"/usr/bin/run-parts": PROGRAM}),
+        }
+    )
+    scripts: Tree = {"/etc/day.d/10-name": File("#!/bin/sh\nuname -a\n", 0o755)}
+    own = File(elf("libday.so", interpreter=GLIBC), 0o755)
+    found = kept(tmp_path, {**tree, **scripts, "/opt/own": own}, "/opt/own")
+    assert {"/bin/sh", "/usr/bin/run-parts", "/etc/day.d/10-name"} <= found
+
+
 def test_the_apps_own_program_brings_whatever_its_shell_lines_run(tmp_path: Path) -> None:
     tree = {**BASE, "/opt/own": shell_user(b"mail -s x %s\0", starter="popen")}
     assert {"/bin/sh", "/usr/bin/mail"} <= kept(tmp_path, tree, "/opt/own")
@@ -121,15 +140,16 @@ def test_the_apps_own_program_brings_whatever_its_shell_lines_run(tmp_path: Path
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("exec gcc -g -fPIC -o %o %s", ["gcc"]),
-        ("cd %s && LC_ALL=C tar -xf -", ["cd", "tar"]),
-        ('install "%s"', ["install"]),
+        ("exec gcc -g -fPIC -o %o %s", [("gcc",)]),
+        ("cd %s && LC_ALL=C tar -xf -", [("cd",), ("tar", "-xf", "-")]),
+        ('install "%s"', [("install",)]),
+        ("/usr/bin/env -i run-parts /d > /x", [("/usr/bin/env", "-i", "run-parts", "/d")]),
         ("sort: cannot open %s", []),
         ("built by gcc 12", []),
         ("date", []),
     ],
 )
-def test_lines_for_a_shell(line: str, expected: list[str]) -> None:
+def test_lines_for_a_shell(line: str, expected: list[tuple[str, ...]]) -> None:
     assert list(commands_in(line)) == expected
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from imgslim.commands import Argv
 from imgslim.model import Entry
 from imgslim.rootfs import Rootfs
 from imgslim.runtimes.elf.sections import Layout
@@ -19,24 +20,30 @@ STARTERS = frozenset({"system", "popen"})
 
 _LINE = re.compile(rb"(?<![\t -~])[ -~\t\n]{4,400}\0")
 _PART = re.compile(r"[|;&(){}\n]+|\$\(|`")
-_COMMAND = re.compile(r"(?:(?:exec|nice|nohup|time|!)\s+|\w+=\S*\s+)*([a-z][\w.+-]*)\s+(.+)")
+_COMMAND = re.compile(
+    r"(?:(?:exec|nice|nohup|time|!)\s+|\w+=\S*\s+)*((?:/[\w.+-]+)*/?[a-z][\w.+-]*)\s+(.+)"
+)
+_REDIRECTION = re.compile(r"\d?[<>]")
+_FILLED_IN = re.compile(r"[%$'\"\\*?]")
 _SIGN = re.compile(r"(?:^|\s)(?:-\w|--\w|['\"]?(?:%\d*\$?s|/|\$))|[<>]|%s$")
 
 
-def words_run(rootfs: Rootfs, entry: Entry, layout: Layout) -> Iterator[str]:
-    """The first words of the commands in such lines of a file, each once."""
-    seen: set[str] = set()
+def commands_run(rootfs: Rootfs, entry: Entry, layout: Layout) -> Iterator[Argv]:
+    """The commands in such lines of a file, each once."""
+    seen: set[Argv] = set()
     for data in constants(rootfs, entry, layout):
         for line in _LINE.finditer(data):
-            for word in commands_in(line[0][:-1].decode("ascii")):
-                if word not in seen:
-                    seen.add(word)
-                    yield word
+            for argv in commands_in(line[0][:-1].decode("ascii")):
+                if argv not in seen:
+                    seen.add(argv)
+                    yield argv
 
 
-def commands_in(line: str) -> Iterator[str]:
-    """The names of the programs that a line starts, if it is one for a shell."""
+def commands_in(line: str) -> Iterator[Argv]:
+    """The commands of a line, if it is one for a shell: the program, and its arguments where none
+    of them is filled in at run time."""
     for part in _PART.split(line):
         found = _COMMAND.match(part.strip())
         if found is not None and _SIGN.search(found[2]):
-            yield found[1]
+            rest = _REDIRECTION.split(found[2])[0]
+            yield (found[1], *(() if _FILLED_IN.search(found[2]) else rest.split()))

@@ -11,7 +11,7 @@ from imgslim.commands import resolve_command
 from imgslim.model import Entry, Finding, Group, Need, Package, Problem, Severity
 from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.distro import stands_alone
-from imgslim.runtimes.elf.lines import STARTERS, words_run
+from imgslim.runtimes.elf.lines import STARTERS, commands_run
 from imgslim.runtimes.elf.loader import Loader, Mapped
 from imgslim.runtimes.elf.opened import Opened
 from imgslim.runtimes.elf.parse import ElfFacts, elf_facts
@@ -83,12 +83,12 @@ class ElfRuntime(Runtime):
         if STARTERS.isdisjoint(facts.imports) or (owner is not None and stands_alone(owner)):
             return
         layout = read_layout(self.world.rootfs, entry)
-        words = () if layout is None else words_run(self.world.rootfs, entry, layout)
-        found = [word for word in words if self._is_meant(word, owner)]
+        lines = () if layout is None else commands_run(self.world.rootfs, entry, layout)
+        found = [argv for argv in lines if self._is_meant(argv[0], owner)]
         if found:
             yield from resolve_command(self.world, ("/bin/sh",), entry.path)
-        for word in found:
-            yield from resolve_command(self.world, (word,), entry.path)
+        for argv in found:
+            yield from resolve_command(self.world, argv, entry.path)
 
     def _is_meant(self, word: str, asker: Package | None) -> bool:
         path = self.world.which(word)
@@ -113,6 +113,8 @@ class ElfRuntime(Runtime):
         if facts.soname:
             yield from self._soname_link(entry, facts.soname)
         yield from self._opened.libraries(entry, facts)
+        if not facts.is_program and self.world.packages.owner(entry.path) is not None:
+            yield from self._shell_lines(entry, facts)
 
     def settle(self, kept: KeptPaths) -> Iterable[Finding]:
         yield from self._opened.free(kept)
