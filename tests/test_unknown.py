@@ -89,6 +89,25 @@ def test_what_is_kept_for_a_program_that_no_module_knows(plan: Plan, path: str, 
     assert (path in {keep.entry.path for keep in plan.keeps}) is kept
 
 
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("main.scm", r"""(eval-string "(system \"frobnicate -a\")")"""),
+        ("main.scm", """(map car '(1 2)) (system "frobnicate -a") '(3)"""),
+        ("main.clj", """(sh "frobnicate" 'x)"""),
+        ("main.lua", "os.execute([[frobnicate -a]])"),
+        ("main.lua", r"""os.execute('echo \'a\' | frobnicate')"""),
+    ],
+)
+def test_a_program_in_a_string_of_a_language_that_no_module_knows(
+    tmp_path: Path, name: str, source: str
+) -> None:
+    tree = {**image_tree(*PACKAGES), "/app/main.rb": "", f"/app/{name}": source}
+    world = make_world(tmp_path, tree, config=ImageConfig(cmd=("ruby", f"/app/{name}")))
+    plan = derive_plan(world)
+    assert "/usr/bin/frobnicate" in {keep.entry.path for keep in plan.keeps}
+
+
 def test_the_lower_level_of_trust_and_the_guess_are_said(plan: Plan) -> None:
     said = {problem.code: problem for problem in plan.problems}
     assert "/usr/bin/ruby" in said["no-module"].message

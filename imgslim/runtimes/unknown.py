@@ -21,8 +21,11 @@ from imgslim.runtimes.literal_starts import programs_by_name
 from imgslim.tables import building_commands, load_table
 from imgslim.world import World
 
-_STRING = re.compile(r"\"[^\"\n]{2,300}\"|'[^'\n]{2,300}'|`[^`\n]{2,300}`|%x\{[^}\n]+\}")
-_DOUBLE_QUOTED = re.compile(r"\"[^\"\n]{2,300}\"")
+_DOUBLE_QUOTED = re.compile(r"\"(?:[^\"\\\n]|\\.){2,300}\"")
+_STRING = re.compile(
+    rf"{_DOUBLE_QUOTED.pattern}|'(?:[^'\\\n]|\\.){{2,300}}'|`(?:[^`\\\n]|\\.){{2,300}}`"
+    r"|%x\{[^}\n]+\}|\[\[[^\n]{2,300}?\]\]"
+)
 _WORD = re.compile(r"[A-Za-z][\w.+-]*")
 _LARGEST_SOURCE_BYTES = 1 << 20
 _NAMED = "file named by a program"
