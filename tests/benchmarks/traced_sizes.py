@@ -58,6 +58,7 @@ _LATE = "bytecode: tight keeps the source, which is compiled again"
 _HOUSEKEEPING = "cron reads every table; jobs of the system's own records are left out and said"
 _COMPILED = "code that Node.js compiled at build time (module.enableCompileCache): made again"
 _ASKED = "pnpm asks for what it would install with, and runs none of it"
+_GEMS = "RubyGems reads every specification, those of gems that are left out, too"
 _COMPILER = "ctypes.util.find_library asks gcc and then ld, which is kept and answers the same"
 
 EXPLAINED = (
@@ -68,6 +69,7 @@ EXPLAINED = (
     ("/etc/cron.d/e2scrub_all", _HOUSEKEEPING),
     ("/tmp/node-compile-cache/**", _COMPILED),
     ("/usr/local/lib/node_modules/{npm,pnpm/dist/node_modules/*}/package.json", _ASKED),
+    ("/usr/**/{gems,rubygems-integration}/*/specifications/*.gemspec", _GEMS),
     ("/usr/bin/*-gcc-*", _COMPILER),
     ("/usr/lib/gcc/**", _COMPILER),
     ("/usr/lib/*/*crt?.o", _COMPILER),
