@@ -63,7 +63,7 @@ PACKAGES = (
 def plan(tmp_path: Path) -> Iterator[Plan]:
     world: World = make_world(
         tmp_path,
-        image_tree(*PACKAGES, automatic=["by-the-way", "ruby-rack"]),
+        image_tree(*PACKAGES, automatic=["by-the-way", "compacter", "ruby-rack"]),
         config=ImageConfig(cmd=("ruby", "/app/main.rb")),
     )
     yield derive_plan(world)
@@ -106,6 +106,15 @@ def test_a_program_in_a_string_of_a_language_that_no_module_knows(
     world = make_world(tmp_path, tree, config=ImageConfig(cmd=("ruby", f"/app/{name}")))
     plan = derive_plan(world)
     assert "/usr/bin/frobnicate" in {keep.entry.path for keep in plan.keeps}
+
+
+def test_a_program_that_was_installed_by_name_and_is_called_like_a_function(tmp_path: Path) -> None:
+    tree = image_tree(*PACKAGES, automatic=["compacter"])
+    source = {"/app/main.rb": "", "/app/main.m": "frobnicate('a.zip', f); compact(a); gcc(b)"}
+    world = make_world(tmp_path, {**tree, **source}, config=ImageConfig(cmd=("ruby", "main.m")))
+    kept = {keep.entry.path for keep in derive_plan(world).keeps}
+    assert "/usr/bin/frobnicate" in kept
+    assert kept.isdisjoint({"/usr/bin/compact", "/usr/bin/gcc"})
 
 
 def test_the_lower_level_of_trust_and_the_guess_are_said(plan: Plan) -> None:

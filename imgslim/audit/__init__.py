@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from imgslim.audit.accounting import MAX_FILES as MAX_FILES
 from imgslim.audit.accounting import Account, Bookkeeper
 from imgslim.audit.advice import find_advice
-from imgslim.audit.advice.installed import brings_recommended, packages_by_layer, read_automatic
+from imgslim.audit.advice.installed import brings_recommended, packages_by_layer
 from imgslim.audit.advice.model import Facts
 from imgslim.audit.advice.steps import read_steps
 from imgslim.audit.duplicates import find_duplicates
@@ -25,6 +25,7 @@ from imgslim.audit.stored import Names, find_names, stored_files
 from imgslim.audit.waste import Hidden, find_waste, sum_up
 from imgslim.layers import OnProgress
 from imgslim.model import Layer, Origin, Plan
+from imgslim.packages.asked import asked_packages
 from imgslim.rootfs import Rootfs
 from imgslim.world import World
 
@@ -153,7 +154,7 @@ def _facts(
         base=books.base,
         has_plan=has_plan,
         packages=packages,
-        automatic=read_automatic(world.rootfs, packages),
+        asked=asked_packages(world.rootfs, packages),
         recommends=brings_recommended(world.rootfs),
         installed_in=packages_by_layer(packages, account.own),
         origin_of=origin_of,

@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from imgslim.model import Package
+from imgslim.packages.asked import asked_packages
 from imgslim.tables import load_table
 from imgslim.world import World
 
-_EXTENDED_STATES = "/var/lib/apt/extended_states"
-_APK_WORLD = "/etc/apk/world"
 _LINKED = re.compile(r"(?:/usr)?/lib(?:32|64)?(?:/[^/]+-linux-[^/]+)?/[^/]+")
 """A file where every loader looks: a library for others, no plug-in."""
 _PRIVATE = re.compile(r"(?:/usr)?/(?:lib(?:32|64)?|libexec)/(?:[^/]+-linux-[^/]+/)?[^/]+/.")
@@ -114,10 +113,10 @@ class Extensions:
     def _extends(self, dependant: Package, package: Package) -> bool:
         if not dependant.key.startswith("deb:"):
             stem = _VERSION_TAIL.sub("", package.name)
-            return dependant.name.startswith(stem) or dependant.name in self._asked_for
+            return dependant.name.startswith(stem) or dependant.key in self._asked_for
         if package.section not in self._sections or dependant.section in self._never:
             return False
-        return dependant.section == package.section or dependant.name in self._asked_for
+        return dependant.section == package.section or dependant.key in self._asked_for
 
     @cached_property
     def _dependants(self) -> dict[str, list[Package]]:
@@ -129,15 +128,7 @@ class Extensions:
 
     @cached_property
     def _asked_for(self) -> frozenset[str]:
-        """The packages that somebody named, as the package manager itself remembers."""
-        rootfs = self._world.rootfs
-        world = rootfs.read_text(_APK_WORLD)
-        if world:
-            return frozenset(re.split(r"[\s<>=~@]+", world))
-        automatic = {
-            stanza.partition("Package: ")[2].split("\n")[0].strip()
-            for stanza in rootfs.read_text(_EXTENDED_STATES).split("\n\n")
-            if "Auto-Installed: 1" in stanza
-        }
-        names = {package.name for package in self._world.packages.packages.values()}
-        return frozenset(names - automatic)
+        """The keys of the packages that somebody named; all, where nothing remembers."""
+        packages = self._world.packages.packages
+        asked = asked_packages(self._world.rootfs, packages)
+        return frozenset(packages) if asked is None else asked

@@ -10,9 +10,11 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
 from imgslim.commands import existing_paths, resolve_command
 from imgslim.model import Entry, Finding, Group, Need
+from imgslim.packages.asked import asked_packages
 from imgslim.runtimes.base import KeptPaths, Runtime
 from imgslim.runtimes.distro import is_of_libc, stands_alone
 from imgslim.runtimes.elf.embedded import embedded_files
@@ -106,17 +108,34 @@ class UnknownPrograms(Runtime):
             return
         sources, self._sources = self._sources, []
         for entry in sources:
-            strings = self._strings_in(entry)
+            text = self.world.rootfs.read_bytes(entry).decode("utf-8", "replace")
+            strings = self._quotes(entry).findall(text)
             yield from self._named_programs(entry, strings)
+            yield from self._asked_programs(entry, text)
             paths = (existing_paths(self.world.rootfs, string[1:-1]) for string in strings)
             for path in dict.fromkeys(itertools.chain.from_iterable(paths)):
                 yield from self._named_path(path, entry.path)
 
-    def _strings_in(self, entry: Entry) -> list[str]:
-        quotes = _DOUBLE_QUOTED if entry.path.endswith(self._double_quoted) else _STRING
-        return quotes.findall(self.world.rootfs.read_bytes(entry).decode("utf-8", "replace"))
+    def _quotes(self, entry: Entry) -> re.Pattern[str]:
+        return _DOUBLE_QUOTED if entry.path.endswith(self._double_quoted) else _STRING
 
     def _named_programs(self, entry: Entry, strings: Iterable[str]) -> Iterator[Finding]:
         words = {word for string in strings for word in _WORD.findall(string)}
         said = "has the names of installed programs in its strings"
         return programs_by_name(self.world, sorted(words - building_commands()), entry.path, said)
+
+    def _asked_programs(self, entry: Entry, text: str) -> Iterator[Finding]:
+        """A language's own function may start the program of its name: Octave's and R's ``zip``.
+        One that somebody installed by name, in whose source its name stands, is meant."""
+        words = sorted(set(_WORD.findall(text)) - building_commands())
+        names = [word for word in words if self._is_asked_for(self.world.which(word))]
+        said = "has the names of programs that were installed by name"
+        return programs_by_name(self.world, names, entry.path, said)
+
+    def _is_asked_for(self, path: str | None) -> bool:
+        owner = None if path is None else self.world.packages.owner(path)
+        return owner is not None and not owner.essential and owner.key in self._asked
+
+    @cached_property
+    def _asked(self) -> frozenset[str]:
+        return asked_packages(self.world.rootfs, self.world.packages.packages) or frozenset()

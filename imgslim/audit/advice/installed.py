@@ -1,7 +1,6 @@
 """What each RUN installed, and what of it would not be there if it had been asked for less.
 
-Sources: apt-get(8), ``--no-install-recommends``; apt-mark(8), ``/var/lib/apt/extended_states`` has
-what came only as a dependency; apk-world(5), ``/etc/apk/world`` has what was asked for.
+Sources: apt-get(8), ``--no-install-recommends``; apt.conf(5).
 """
 
 from __future__ import annotations
@@ -158,28 +157,10 @@ def _recommends(facts: Facts, argv: Argv) -> bool:
 
 def _asked(facts: Facts, keys: Set[str], calls: Iterable[Argv]) -> set[str]:
     """By the package manager's own record, else by the words of the commands."""
-    if facts.automatic is not None:
-        return {key for key in keys if key not in facts.automatic}
+    if facts.asked is not None:
+        return {key for key in keys if key in facts.asked}
     words = {re.split(r"[=/:@~<>]", word)[0] for argv in calls for word in argv[1:]}
     return {key for key in keys if facts.packages[key].name in words}
-
-
-def read_automatic(rootfs: Rootfs, packages: Mapping[str, Package]) -> Set[str] | None:
-    """The keys of the packages that apt or apk brought only for others; None without a record."""
-    states = rootfs.read_text("/var/lib/apt/extended_states")
-    if states:
-        names = {
-            f"deb:{name}"
-            for block in states.split("\n\n")
-            if "Auto-Installed: 1" in block
-            for name in re.findall(r"(?m)^Package: (\S+)", block)
-        }
-        return frozenset(names)
-    world = rootfs.read_text("/etc/apk/world").split()
-    if world:
-        asked = {re.split(r"[=<>~@]", word)[0] for word in world}
-        return frozenset(key for key, package in packages.items() if package.name not in asked)
-    return None
 
 
 def brings_recommended(rootfs: Rootfs) -> bool:

@@ -46,12 +46,12 @@ class Facts:
     """What the audit found of one image.
 
     ``files`` are all of its tree but those of the base's layers, ``wasted`` those that later layers
-    hide, ``cells`` the account. ``automatic`` are the keys of the packages that the package manager
-    has recorded as brought by others (None: it has no such record), ``recommends`` whether it
-    brings what packages only recommend unless it is told otherwise; ``installed_in`` are the keys
-    of the packages by the layer that installed them. ``origin_of`` is the audit's.
-    ``duplicates`` are the files with the same content (nothing: they were not looked for), ``user``
-    is whom the image runs as.
+    hide, ``cells`` the account. ``asked`` are the keys of the packages that somebody asked for
+    by name (None: the package manager has no record of that), ``recommends`` whether it brings
+    what packages only recommend unless it is told otherwise; ``installed_in`` are the keys of
+    the packages by the layer that installed them. ``origin_of`` is the audit's. ``duplicates``
+    are the files with the same content (nothing: they were not looked for), ``user`` is whom
+    the image runs as.
     """
 
     layers: Sequence[Layer]
@@ -62,7 +62,7 @@ class Facts:
     base: BaseImage
     has_plan: bool
     packages: Mapping[str, Package]
-    automatic: Set[str] | None
+    asked: Set[str] | None
     recommends: bool
     installed_in: Mapping[int, Set[str]]
     origin_of: Callable[[str], Origin]
