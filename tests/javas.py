@@ -167,6 +167,7 @@ def java_home(top: str = "/opt/java", version: str = "17.0.9") -> dict[str, Memb
         "lib/libawt.so": library,
         "lib/libfontmanager.so": library,
         "lib/libj2pcsc.so": library,
+        "lib/libjdwp.so": library,
         "lib/libjava.so": library,
         "lib/libjsound.so": library,
         "lib/client/libjvm.so": library,

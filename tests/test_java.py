@@ -59,6 +59,7 @@ def test_balanced_leaves_out_compilers_headers_and_what_only_windows_need(tmp_pa
         "lib/jspawnhelper",
         "lib/libj2pcsc.so",
         "lib/libjava.so",
+        "lib/libjdwp.so",
         "lib/modules",
         "lib/security/cacerts",
         "lib/server/classes.jsa",
@@ -73,7 +74,8 @@ def test_balanced_leaves_out_compilers_headers_and_what_only_windows_need(tmp_pa
 
 def test_tight_leaves_out_what_modules_that_nothing_reaches_need(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, {"/srv/a.jar": jar()}, "java", "-jar", "a.jar", level=Level.TIGHT)
-    assert {"lib/libj2pcsc.so", "lib/server/classes_nocoops.jsa"}.isdisjoint(of_home(plan))
+    left_out = {"lib/libj2pcsc.so", "lib/libjdwp.so", "lib/server/classes_nocoops.jsa"}
+    assert left_out.isdisjoint(of_home(plan))
     assert "lib/server/classes.jsa" in of_home(plan)
 
 
@@ -89,6 +91,7 @@ COMPILES = class_file(classes=["javax/tools/ToolProvider"], strings=["--release"
         (class_file(classes=["javax/sound/sampled/Clip"]), "lib/libjsound.so"),
         (CARDS, "lib/libj2pcsc.so"),
         (COMPILES, "lib/ct.sym"),
+        (class_file(classes=["jdk/jshell/JShell"]), "lib/libjdwp.so"),
     ],
 )
 def test_a_part_stays_where_code_names_its_classes(tmp_path: Path, code: bytes, path: str) -> None:
