@@ -63,7 +63,7 @@ PACKAGES = (
 def plan(tmp_path: Path) -> Iterator[Plan]:
     world: World = make_world(
         tmp_path,
-        image_tree(*PACKAGES, automatic=["by-the-way", "compacter", "ruby-rack"]),
+        image_tree(*PACKAGES, automatic=["by-the-way", "compacter", "gcc", "ruby-rack"]),
         config=ImageConfig(cmd=("ruby", "/app/main.rb")),
     )
     yield derive_plan(world)
@@ -94,6 +94,8 @@ def test_what_is_kept_for_a_program_that_no_module_knows(plan: Plan, path: str, 
     [
         ("main.scm", r"""(eval-string "(system \"frobnicate -a\")")"""),
         ("main.scm", """(map car '(1 2)) (system "frobnicate -a") '(3)"""),
+        ("main.ts", "await $`frobnicate --version`"),
+        ("main.js", """Deno.Command("frobnicate", {})"""),
         ("main.clj", """(sh "frobnicate" 'x)"""),
         ("main.lua", "os.execute([[frobnicate -a]])"),
         ("main.lua", r"""os.execute('echo \'a\' | frobnicate')"""),
@@ -115,6 +117,16 @@ def test_a_program_that_was_installed_by_name_and_is_called_like_a_function(tmp_
     kept = {keep.entry.path for keep in derive_plan(world).keeps}
     assert "/usr/bin/frobnicate" in kept
     assert kept.isdisjoint({"/usr/bin/compact", "/usr/bin/gcc"})
+
+
+@pytest.mark.parametrize(("automatic", "kept"), [((), True), (("gcc",), False)])
+def test_a_tool_that_builds_is_meant_where_somebody_asked_for_it(
+    tmp_path: Path, automatic: tuple[str, ...], kept: bool
+) -> None:
+    tree = image_tree(*PACKAGES, automatic=["by-the-way", *automatic])
+    source = {"/app/main.rb": "", "/app/main.ts": "Bun.spawn(['gcc', '-v'])"}
+    world = make_world(tmp_path, {**tree, **source}, config=ImageConfig(cmd=("ruby", "main.ts")))
+    assert ("/usr/bin/gcc" in {keep.entry.path for keep in derive_plan(world).keeps}) is kept
 
 
 def test_the_lower_level_of_trust_and_the_guess_are_said(plan: Plan) -> None:

@@ -41,8 +41,12 @@ def is_understood(world: World, entry: Entry, runtimes: Sequence[Runtime]) -> bo
     owner = world.packages.owner(entry.path)
     if owner is not None and (stands_alone(owner) or is_of_libc(owner)):
         return True
-    runtime = next((runtime for runtime in runtimes if runtime.describe(entry)), None)
+    runtime = _describing(entry, runtimes)
     return runtime is not None and runtime.understands
+
+
+def _describing(entry: Entry, runtimes: Iterable[Runtime]) -> Runtime | None:
+    return next((runtime for runtime in runtimes if runtime.describe(entry)), None)
 
 
 class UnknownPrograms(Runtime):
@@ -57,12 +61,19 @@ class UnknownPrograms(Runtime):
         self._sources: list[Entry] = []
         table = load_table("unknown")["sources"]
         self._double_quoted = tuple(table["double_quoted"])
-        self._suffixes = (*table["suffixes"], *self._double_quoted)
+        self._read_by = {name: tuple(ends) for name, ends in table["read_by"].items()}
+        read = itertools.chain.from_iterable(self._read_by.values())
+        self._suffixes = (*table["suffixes"], *self._double_quoted, *read)
+        self._running: set[str] = set()
         self._foreign = tuple(table["of_others"])
 
     def command_needs(self, argv: Sequence[str], path: str, because: str) -> Iterable[Finding]:
         entry = self.world.rootfs.lookup(path)
-        if entry is None or path in self._run or is_understood(self.world, entry, self._known):
+        if entry is None or path in self._run:
+            return
+        if is_understood(self.world, entry, self._known):
+            runtime = _describing(entry, self._known)
+            self._running.update([runtime.name] if runtime else ())
             return
         self._run.append(path)
         reason = "shell for programs that no module knows"
@@ -107,7 +118,9 @@ class UnknownPrograms(Runtime):
         if not self._run:
             return
         sources, self._sources = self._sources, []
-        for entry in sources:
+        read = [self._read_by.get(name, ()) for name in self._running]
+        others = tuple(itertools.chain.from_iterable(read))
+        for entry in (source for source in sources if not source.path.endswith(others)):
             text = self.world.rootfs.read_bytes(entry).decode("utf-8", "replace")
             strings = self._quotes(entry).findall(text)
             yield from self._named_programs(entry, strings)
@@ -119,10 +132,14 @@ class UnknownPrograms(Runtime):
     def _quotes(self, entry: Entry) -> re.Pattern[str]:
         return _DOUBLE_QUOTED if entry.path.endswith(self._double_quoted) else _STRING
 
-    def _named_programs(self, entry: Entry, strings: Iterable[str]) -> Iterator[Finding]:
+    def _named_programs(self, entry: Entry, strings: Sequence[str]) -> Iterator[Finding]:
+        """Tools that build are meant where somebody asked for them and a string starts with one."""
         words = {word for string in strings for word in _WORD.findall(string)}
+        firsts = {found[0] for string in strings if (found := _WORD.search(string, 1))}
+        building = {word for word in words if word in building_commands()}
+        meant = {w for w in building & firsts if self._is_asked_for(self.world.which(w))}
         said = "has the names of installed programs in its strings"
-        return programs_by_name(self.world, sorted(words - building_commands()), entry.path, said)
+        return programs_by_name(self.world, sorted(words - building | meant), entry.path, said)
 
     def _asked_programs(self, entry: Entry, text: str) -> Iterator[Finding]:
         """A language's own function may start the program of its name: Octave's and R's ``zip``.
