@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -176,12 +177,14 @@ def test_skopeo(archive: Path, tmp_path: Path, options: tuple[str, ...], target:
 
 
 @pytest.fixture(scope="module")
-def podman(
-    tmp_path_factory: pytest.TempPathFactory, archive: Path
-) -> Iterator[Callable[..., bytes]]:
+def podman(archive: Path) -> Iterator[Callable[..., bytes]]:
     """podman with a storage of its own that holds the app."""
     need("podman")
-    folder = tmp_path_factory.mktemp("podman")
+    with tempfile.TemporaryDirectory(prefix="podman-") as folder:  # podman takes short paths only
+        yield from podman_in(folder, archive)
+
+
+def podman_in(folder: str, archive: Path) -> Iterator[Callable[..., bytes]]:
     options = [
         "podman", f"--root={folder}/root", f"--runroot={folder}/run", "--storage-driver=vfs",
     ]  # fmt: skip
