@@ -240,3 +240,21 @@ def test_a_static_program_has_its_libcs_names_so_only_programs_count(tmp_path: P
 def test_a_library_that_does_not_run_names_no_files(tmp_path: Path) -> None:
     tree: Tree = {**FILES, "/opt/app": app("liba.so"), f"{LIBS}/liba.so": elf(data=NAMES)}
     assert said(plan_of(tmp_path, tree)) == []
+
+
+@pytest.mark.parametrize(
+    ("level", "name", "comes"),
+    [
+        (Level.BALANCED, "libicuuc.so", True),
+        (Level.BALANCED, "libother.so", False),
+        (Level.SAFE, "libother.so", True),
+    ],
+)
+def test_a_version_that_is_appended_at_run_time(
+    tmp_path: Path, level: Level, name: str, comes: bool
+) -> None:
+    """.NET ends where ICU is missing, and gives dlopen its name with a number behind it."""
+    tree: Tree = {"/opt/app": app(names=f"{name}\0".encode()), f"{LIBS}/{name}.72": elf()}
+    plan = plan_of(tmp_path, tree, level)
+    assert (f"{LIBS}/{name}.72" in kept(plan)) is comes
+    assert bool(said(plan)) is not comes

@@ -73,7 +73,8 @@ class Opened:
             target = self._world.rootfs.lookup(path)
             if target is None or target.path == entry.path:
                 continue
-            if self._keeps_all or self._are_siblings(entry.path, path, own):
+            is_sure = self._are_siblings(entry.path, path, own) or _is_surely_opened(path)
+            if self._keeps_all or is_sure:
                 yield _library(path, entry.path)
             else:
                 self._candidates.setdefault(path, _Candidate(path, entry.path, True))
@@ -123,7 +124,7 @@ class Opened:
         for name in sorted(strings.names):
             if name == facts.soname or name in facts.needed:
                 continue
-            found = self._loader().opened(name, entry, facts)
+            found = self._found(name, entry, facts)
             beside = [path for path in self._by_name(name) if self._is_near(entry.path, path)]
             yield from (path for path in (*found, *beside) if self._fits(path, facts))
         for glob in sorted(strings.globs):
@@ -134,6 +135,16 @@ class Opened:
         for path in sorted(strings.paths):
             if ".so" in path and self._fits(path, facts):
                 yield path
+
+    def _found(self, name: str, entry: Entry, facts: ElfFacts) -> list[str]:
+        """Where a search finds a library; its versions, where none has the name without one: some
+        append it at run time (.NET's pal_icushim.c)."""
+        found = list(self._loader().opened(name, entry, facts))
+        if found or not name.endswith(".so"):
+            return found
+        is_version = re.compile(rf"{re.escape(name)}(?:\.\d+)+").fullmatch
+        versions = sorted(filter(is_version, self._by_names()))
+        return [path for each in versions for path in self._loader().opened(each, entry, facts)]
 
     def _is_near(self, asker: str, path: str) -> bool:
         same_directory = posixpath.dirname(path) == posixpath.dirname(asker)
@@ -188,6 +199,17 @@ class Opened:
         if facts is not None and facts.is_dynamic:
             found += [mapped.entry for mapped in self._loader().load(entry, facts).mapped]
         return [e for e in found if e.path not in kept]
+
+
+def _is_surely_opened(path: str) -> bool:
+    """Whether who opens a library by name cannot do without it."""
+    name = posixpath.basename(path)
+    return any(fnmatch.fnmatchcase(name, each) for each in _surely_opened())
+
+
+@cache
+def _surely_opened() -> Sequence[str]:
+    return tuple(load_table("native")["strings"]["surely_opened"])
 
 
 def _is_telling(entry: Entry, path: str, facts: ElfFacts) -> bool:
