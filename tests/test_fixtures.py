@@ -49,7 +49,6 @@ from tests.containers import (
 
 pytestmark = pytest.mark.engine
 
-EVERY_FIXTURE = is_full_set()
 FIXTURES = {fixture.name: fixture for fixture in chosen_fixtures()}
 ROUTES = [
     pytest.param(fixture.name, route, id=f"{fixture.name}-{route.name}")
@@ -60,7 +59,7 @@ ROUTES = [
 NOT_SQUASHED = [name for name, fixture in FIXTURES.items() if not fixture.squashed]
 """Those that their Dockerfile makes by itself."""
 BEHIND_SOURCE = [
-    name for name in NOT_SQUASHED if EVERY_FIXTURE or name in ("go-static", "python-gunicorn")
+    name for name in NOT_SQUASHED if is_full_set() or name in ("go-static", "python-gunicorn")
 ]
 """Those whose slim stage is also built behind their Dockerfile, which builds all of it again."""
 ARCHIVED = [

@@ -136,7 +136,7 @@ class UnknownPrograms(Runtime):
         """Tools that build are meant where somebody asked for them and a string starts with one."""
         words = {word for string in strings for word in _WORD.findall(string)}
         firsts = {found[0] for string in strings if (found := _WORD.search(string, 1))}
-        building = {word for word in words if word in building_commands()}
+        building = words & building_commands()
         meant = {w for w in building & firsts if self._is_asked_for(self.world.which(w))}
         said = "has the names of installed programs in its strings"
         return programs_by_name(self.world, sorted(words - building | meant), entry.path, said)

@@ -13,7 +13,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 from imgslim.choices import Level
 from imgslim.model import Entry, Group, Need, Problem, Scope, Severity, unique_size_bytes
@@ -142,9 +142,18 @@ class Opened:
         found = list(self._loader().opened(name, entry, facts))
         if found or not name.endswith(".so"):
             return found
-        is_version = re.compile(rf"{re.escape(name)}(?:\.\d+)+").fullmatch
-        versions = sorted(filter(is_version, self._by_names()))
+        versions = self._versions.get(name, ())
         return [path for each in versions for path in self._loader().opened(each, entry, facts)]
+
+    @cached_property
+    def _versions(self) -> dict[str, list[str]]:
+        """The names of libraries that end in a version, by the name without it."""
+        found: dict[str, list[str]] = {}
+        for name in sorted(self._by_names()):
+            stem, _, version = name.rpartition(".so.")
+            if stem and all(part.isdigit() for part in version.split(".")):
+                found.setdefault(f"{stem}.so", []).append(name)
+        return found
 
     def _is_near(self, asker: str, path: str) -> bool:
         same_directory = posixpath.dirname(path) == posixpath.dirname(asker)
