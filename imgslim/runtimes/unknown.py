@@ -57,6 +57,7 @@ class UnknownPrograms(Runtime):
     def __init__(self, world: World, known: Sequence[Runtime]) -> None:
         super().__init__(world)
         self._known = known
+        self._seen: set[str] = set()
         self._run: list[str] = []
         self._sources: list[Entry] = []
         table = load_table("unknown")["sources"]
@@ -69,8 +70,9 @@ class UnknownPrograms(Runtime):
 
     def command_needs(self, argv: Sequence[str], path: str, because: str) -> Iterable[Finding]:
         entry = self.world.rootfs.lookup(path)
-        if entry is None or path in self._run:
+        if entry is None or path in self._seen:
             return
+        self._seen.add(path)
         if is_understood(self.world, entry, self._known):
             runtime = _describing(entry, self._known)
             self._running.update([runtime.name] if runtime else ())
@@ -144,14 +146,21 @@ class UnknownPrograms(Runtime):
     def _asked_programs(self, entry: Entry, text: str) -> Iterator[Finding]:
         """A language's own function may start the program of its name: Octave's and R's ``zip``.
         One that somebody installed by name, in whose source its name stands, is meant."""
-        words = sorted(set(_WORD.findall(text)) - building_commands())
-        names = [word for word in words if self._is_asked_for(self.world.which(word))]
+        words = (set(_WORD.findall(text)) & self._asked_names) - building_commands()
+        names = [word for word in sorted(words) if self._is_asked_for(self.world.which(word))]
         said = "has the names of programs that were installed by name"
         return programs_by_name(self.world, names, entry.path, said)
 
     def _is_asked_for(self, path: str | None) -> bool:
         owner = None if path is None else self.world.packages.owner(path)
         return owner is not None and not owner.essential and owner.key in self._asked
+
+    @cached_property
+    def _asked_names(self) -> frozenset[str]:
+        """The names of their files: most words of a source are none, and need no search in PATH."""
+        packages = self.world.packages.packages
+        files = itertools.chain.from_iterable(packages[key].files for key in self._asked)
+        return frozenset(path.rpartition("/")[2] for path in files)
 
     @cached_property
     def _asked(self) -> frozenset[str]:
